@@ -1,0 +1,121 @@
+"""What every test gets: a home of its own, a clean environment, real git repositories.
+
+Nothing a test does can reach the home, the git settings or the daemon of whoever runs the
+tests: HOME and the XDG folders are temporary, once for the session (for fixtures that outlive
+a test) and again for each test.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import hypothesis
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+# How long one example takes says nothing on a busy machine; pytest-timeout bounds the whole test.
+hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("house")
+
+MakeRepo = Callable[..., Path]
+
+_GIT_CONFIG = """\
+[user]
+    name = Test Person
+    email = person@example.com
+[init]
+    defaultBranch = main
+[maintenance]
+    auto = false
+"""
+_NOT_OURS = re.compile(
+    r"(GIT|CODENCER|XDG|PYTEST_ADDOPTS|COV)(_.*)?"
+    r"|(HOST|PORT|LOG_LEVEL|DB_PATH|ARTIFACT_ROOT|WORKSPACE_ROOT|REPO_ROOT|ORCHESTRATORD_URL)"
+    r"|.*_SIMULATION_MODE|.*_BINARY"
+    r"|(COLUMNS|LINES|NO_COLOR|FORCE_COLOR|CLICOLOR|CLICOLOR_FORCE|PAGER|EDITOR|VISUAL)"
+)
+"""Variables of whoever runs the tests that would change what git, the daemon or the CLI do."""
+
+
+def _settle_in(patch: pytest.MonkeyPatch, home: Path) -> Iterator[Path]:
+    """Point everything that belongs to a person at `home` until resumed."""
+    for name in list(os.environ):
+        if _NOT_OURS.fullmatch(name):
+            patch.delenv(name)
+    # Socket paths are limited to 107 bytes, so this one cannot lie below `home`.
+    runtime = tempfile.mkdtemp(prefix="cdr-", dir="/tmp")
+    (home / ".gitconfig").write_text(_GIT_CONFIG)
+    patch.setenv("HOME", str(home))
+    patch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    patch.setenv("XDG_STATE_HOME", str(home / ".local" / "state"))
+    patch.setenv("XDG_DATA_HOME", str(home / ".local" / "share"))
+    patch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    patch.setenv("XDG_RUNTIME_DIR", runtime)
+    patch.setenv("TERM", "dumb")
+    try:
+        yield home
+    finally:
+        shutil.rmtree(runtime, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home that session and module fixtures live in."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield from _settle_in(patch, tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(autouse=True)
+def home(
+    session_home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """This test's own empty home folder, already in the environment."""
+    yield from _settle_in(monkeypatch, tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests run on asyncio, as the daemon does."""
+    return "asyncio"
+
+
+@pytest.fixture
+def no_blocking() -> Iterator[BlockBuster]:
+    """Make a blocking call of our code inside an event loop fail the test."""
+    with blockbuster_ctx("codencer") as guard:
+        yield guard
+
+
+@pytest.fixture
+def make_repo(tmp_path: Path) -> MakeRepo:
+    """A factory of real git repositories: `make_repo({"a.py": "x = 1"}, name="repo") -> top folder`.
+
+    File contents are str or bytes; with `commit=False` the repository stays unborn. The
+    branch is `main`, the identity is that of the test's home.
+    """
+
+    def make(
+        files: Mapping[str, str | bytes] | None = None, *, name: str = "repo", commit: bool = True
+    ) -> Path:
+        top = tmp_path / name
+        top.mkdir(parents=True)
+        _git(top, "init", "--quiet", "--template=", ".")
+        for path, content in (files or {"README.md": "A repository.\n"}).items():
+            target = top / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content.encode() if isinstance(content, str) else content)
+        if commit:
+            _git(top, "add", "--all")
+            _git(top, "commit", "--quiet", "--allow-empty", "--message", "first")
+        return top
+
+    return make
+
+
+def _git(top: Path, *arguments: str) -> None:
+    done = subprocess.run(["git", *arguments], cwd=top, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"git {' '.join(arguments)}: {done.stderr}"
