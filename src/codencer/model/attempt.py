@@ -1,0 +1,168 @@
+"""An attempt: one try at a step by one agent in one workspace, final once and for ever."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from codencer.model.launch import ExitRecord
+from codencer.model.policy import Facts, Verdict
+from codencer.model.step import StepState
+
+
+class AttemptState(StrEnum):
+    PREPARING = "preparing"
+    RUNNING = "running"
+    COLLECTING = "collecting"
+    VALIDATING = "validating"
+    ENDED = "ended"
+
+
+class Ending(StrEnum):
+    """How the agent's part ended: the first column of the table in `lifecycle.derive_state`."""
+
+    UNPREPARED = "unprepared"
+    """The bridge could not prepare it: git, disk, lock, ledger."""
+    HOOK_FAILED = "hook_failed"
+    BROKEN = "broken"
+    """Not startable, crashed, auth, quota, malformed output."""
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    """Gone without an exit record: nobody knows what it did."""
+    DECLINED = "declined"
+    """It ended, and says it failed or refused."""
+    SUCCEEDED = "succeeded"
+
+
+class ErrorKind(StrEnum):
+    NONE = "none"
+    AUTH = "auth"
+    QUOTA = "quota"
+    OVERLOAD = "overload"
+    REFUSED = "refused"
+    PERMISSION_DENIED = "permission_denied"
+    LIMIT = "limit"
+    CRASH = "crash"
+    MALFORMED = "malformed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentOutcome:
+    """What an adapter concludes from an agent's output and exit; never from the code alone."""
+
+    ending: Ending
+    summary: str = ""
+    error_kind: ErrorKind = ErrorKind.NONE
+    error: str = ""
+    session_id: str | None = None
+    model: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_microusd: int | None = None
+    questions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    needs_human_decision: bool = False
+
+
+class AgentEventKind(StrEnum):
+    MESSAGE = "message"
+    THOUGHT = "thought"
+    TOOL_CALL = "tool_call"
+    FILE_EDIT = "file_edit"
+    PLAN = "plan"
+    USAGE = "usage"
+    PERMISSION = "permission"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentEvent:
+    """One thing an agent said or did, the same for every adapter (one line of transcript.jsonl)."""
+
+    kind: AgentEventKind
+    text: str
+    data: dict[str, object] = field(default_factory=dict)
+
+
+class HookStatus(StrEnum):
+    NONE = "none"
+    PASSED = "passed"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provisioning:
+    """What was laid into the workspace, and how its hook ended."""
+
+    success: bool
+    summary: str = ""
+    log: tuple[str, ...] = ()
+    duration_ms: int = 0
+    environment_files: tuple[str, ...] = ()
+    symlinks: tuple[str, ...] = ()
+    post_create_hook: str = ""
+    hook_status: HookStatus = HookStatus.NONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileChange:
+    """One path of the diff from base to snapshot.
+
+    `status` is git's letter (A, D, M, R, T); counts are None for binaries. A path that is
+    not UTF-8 is in git's C-quoted form. `old_path` is set for renames.
+    """
+
+    path: str
+    status: str
+    additions: int | None = None
+    deletions: int | None = None
+    old_path: str | None = None
+    old_mode: str = ""
+    new_mode: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Everything an attempt left behind; the file list itself is the artifact `changed_files`.
+
+    `complete` is false when something could not be read; `problems` then says what.
+    """
+
+    commit: str
+    tree: str
+    validated_tree: str
+    complete: bool
+    problems: tuple[str, ...] = ()
+    files_changed: int = 0
+    additions: int = 0
+    deletions: int = 0
+    protected_changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    id: str
+    step_id: str
+    run_id: str
+    number: int
+    state: AttemptState
+    adapter: str
+    requested_adapter: str
+    created_at: int
+    updated_at: int
+    adapter_version: str = ""
+    trust_level: str = "plain"
+    feedback: str | None = None
+    workspace: str | None = None
+    provisioning: Provisioning | None = None
+    launch: str | None = None
+    agent_pid: int | None = None
+    exit: ExitRecord | None = None
+    outcome: AgentOutcome | None = None
+    snapshot: Snapshot | None = None
+    facts: Facts | None = None
+    verdict: Verdict | None = None
+    result_state: StepState | None = None
+    summary: str = ""
+    timings: dict[str, int] = field(default_factory=dict)
+    released: bool = False

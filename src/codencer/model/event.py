@@ -1,0 +1,77 @@
+"""The ledger's events: every durable fact, in order.
+
+A body is a JSON object without floats. What each kind carries is written beside it; the
+projections are made from exactly these fields, by the statement of the same name in the
+ledger's SQL. `step_state` and `attempt_state` come from `lifecycle.advance`, nowhere else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+EVENT_VERSION = 1
+
+
+class EventKind(StrEnum):
+    DAEMON_STARTED = "daemon.started"
+    """{version, pid, mode}"""
+    RUN_CREATED = "run.created"
+    """{labels: RunLabels}; the new run's state is `created`"""
+    RUN_ADVANCED = "run.advanced"
+    """{state, actor, reason}"""
+    STEP_SUBMITTED = "step.submitted"
+    """{name, title, task: TaskSpec, provenance: Provenance, frozen: FrozenSettings, base: Base,
+    adapter, policy, idempotency_key, request_digest}; the new step's state is `pending`"""
+    BASE_PINNED = "base.pinned"
+    """{base: Base}; for a base that had to wait for another step"""
+    CANCEL_REQUESTED = "step.cancel_requested"
+    """{actor, reason}"""
+    STEP_RETRIED = "step.retried"
+    """{actor, adapter, adapter_settings: AdapterSettings, feedback, step_state}; the adapter and its
+    settings are null when they stay as they were. Also adds one to the step's revision"""
+    STEP_SETTLED = "step.settled"
+    """{step_state, summary, retryable, reason}"""
+    STEP_LANDED = "step.landed"
+    """{actor, form, target, commit}"""
+    ATTEMPT_STARTED = "attempt.started"
+    """{number, adapter, requested_adapter, feedback, step_state}; the attempt is `preparing`"""
+    WORKSPACE_READY = "workspace.ready"
+    """{workspace, provisioning: Provisioning}"""
+    AGENT_LAUNCHING = "agent.launching"
+    """{launch, adapter_version, trust_level}; written before the supervisor is started"""
+    AGENT_STARTED = "agent.started"
+    """{pid, attempt_state, step_state}"""
+    AGENT_EXITED = "agent.exited"
+    """{exit: ExitRecord | null, outcome: AgentOutcome, attempt_state, step_state}"""
+    SNAPSHOT_TAKEN = "snapshot.taken"
+    """{snapshot: Snapshot, attempt_state, step_state}"""
+    ARTIFACTS_STORED = "artifacts.stored"
+    """{artifacts: [Artifact]}"""
+    VALIDATION_FINISHED = "validation.finished"
+    """{ordinal, result: ValidationResult}; a later one of the same ordinal replaces it"""
+    POLICY_DECIDED = "policy.decided"
+    """{verdict: Verdict, facts: Facts}"""
+    GATE_OPENED = "gate.opened"
+    """{gate_id, snapshot_tree, validated_tree, reasons}"""
+    GATE_CLOSED = "gate.closed"
+    """{gate_id, state, actor, note}"""
+    ATTEMPT_ENDED = "attempt.ended"
+    """{attempt_state, ending, result_state, summary, timings}"""
+    WORKSPACE_RELEASED = "workspace.released"
+    """{}"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One row of the chain; `at` is UTC microseconds, for people: order is `seq`."""
+
+    seq: int
+    v: int
+    at: int
+    run_id: str | None
+    step_id: str | None
+    attempt_id: str | None
+    kind: EventKind
+    body: Mapping[str, object]
+    prev_hash: str
+    hash: str

@@ -1,0 +1,78 @@
+"""A launch: one supervised process tree, and the record its supervisor leaves."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class LaunchKind(StrEnum):
+    HOOK = "hook"
+    AGENT = "agent"
+    VALIDATION = "validation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Enforced by the supervisor itself; 0 means none."""
+
+    wall_seconds: float = 0
+    idle_seconds: float = 0
+    output_bytes: int = 2 * 1024**3
+    grace_seconds: float = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """What is to be started, as an adapter (or a validation, or a hook) asks for it.
+
+    `env_names` are let through from the daemon's environment or the user's env file;
+    their values are inherited and never written down. `env` holds harmless fixed values.
+    An empty `stdin` means the null device.
+    """
+
+    argv: tuple[str, ...]
+    env_names: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+    stdin: bytes = b""
+    success_exit_codes: tuple[int, ...] = (0,)
+
+
+class ExitReason(StrEnum):
+    EXITED = "exited"
+    TIMEOUT = "timeout"
+    IDLE_TIMEOUT = "idle_timeout"
+    OUTPUT_LIMIT = "output_limit"
+    STOPPED = "stopped"
+    NOT_STARTED = "not_started"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessNote:
+    """A process that outlived its parent's exit: killed, or beyond reach."""
+
+    pid: int
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExitRecord:
+    """The supervisor's last word (`exit.json`); `code` and `signal` exclude each other."""
+
+    reason: ExitReason
+    code: int | None = None
+    signal: int | None = None
+    error: str = ""
+    duration_us: int = 0
+    cpu_us: int = 0
+    max_rss_bytes: int = 0
+    killed: tuple[ProcessNote, ...] = ()
+    survivors: tuple[ProcessNote, ...] = ()
+
+
+class LaunchStatus(StrEnum):
+    """What a launch folder and its lock say, to whoever looks."""
+
+    UNCLAIMED = "unclaimed"
+    ALIVE = "alive"
+    ENDED = "ended"
+    LOST = "lost"
+    """The supervisor is gone and left no exit record."""

@@ -1,0 +1,133 @@
+"""A step: one task of the planner, and everything frozen at its submission."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from codencer.model.task import Provenance, TaskSpec
+
+
+class StepState(StrEnum):
+    PENDING = "pending"
+    DISPATCHING = "dispatching"
+    RUNNING = "running"
+    COLLECTING_ARTIFACTS = "collecting_artifacts"
+    VALIDATING = "validating"
+    COMPLETED = "completed"
+    COMPLETED_WITH_WARNINGS = "completed_with_warnings"
+    NEEDS_APPROVAL = "needs_approval"
+    NEEDS_MANUAL_ATTENTION = "needs_manual_attention"
+    FAILED_VALIDATION = "failed_validation"
+    FAILED_ADAPTER = "failed_adapter"
+    FAILED_BRIDGE = "failed_bridge"
+    FAILED_TERMINAL = "failed_terminal"
+    FAILED_RETRYABLE = "failed_retryable"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+
+
+SUCCESSFUL_STATES = frozenset({StepState.COMPLETED, StepState.COMPLETED_WITH_WARNINGS})
+
+SETTLED_STATES = frozenset(
+    {
+        *SUCCESSFUL_STATES,
+        StepState.NEEDS_APPROVAL,
+        StepState.NEEDS_MANUAL_ATTENTION,
+        StepState.FAILED_VALIDATION,
+        StepState.FAILED_ADAPTER,
+        StepState.FAILED_BRIDGE,
+        StepState.FAILED_TERMINAL,
+        StepState.TIMEOUT,
+        StepState.CANCELLED,
+    }
+)
+"""No work of the bridge is left: final, or waiting for a person. `failed_retryable` is not here:
+it only stands while the step waits for its next attempt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """Where every attempt of a step begins. `commit` is None while another step is awaited."""
+
+    ref: str
+    commit: str | None = None
+    step_id: str | None = None
+    attempt_number: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProvisioningSpec:
+    """What is laid into a fresh checkout; paths are relative to the caller's checkout."""
+
+    source: str = ""
+    copy: tuple[str, ...] = ()
+    symlinks: tuple[str, ...] = ()
+    post_create: str = ""
+    timeout_seconds: int = 600
+
+
+class PromptChannel(StrEnum):
+    STDIN = "stdin"
+    ARGV = "argv"
+    FILE = "file"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterSettings:
+    """One `[adapters.NAME]` table: a command of the user's own, or settings of a built-in."""
+
+    name: str
+    command: tuple[str, ...] = ()
+    prompt: PromptChannel = PromptChannel.STDIN
+    env: tuple[str, ...] = ()
+    success_exit_codes: tuple[int, ...] = (0,)
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenSettings:
+    """Settings read once, at submission, so that every attempt sees the same ones.
+
+    `checkout` is the caller's work tree (absolute); `git_settings` are the user's own git
+    settings that a checkout and a snapshot need (filters, line endings, identity).
+    """
+
+    checkout: str
+    adapter: AdapterSettings
+    provisioning: ProvisioningSpec = ProvisioningSpec()
+    git_settings: tuple[tuple[str, str], ...] = ()
+    grace_seconds: int = 10
+    max_output_bytes: int = 2 * 1024**3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """`revision` counts the times a person or policy took the step out of a settled state."""
+
+    id: str
+    run_id: str
+    name: str
+    title: str
+    state: StepState
+    task: TaskSpec
+    provenance: Provenance
+    frozen: FrozenSettings
+    base: Base
+    adapter: str
+    policy: str
+    position: int
+    created_at: int
+    updated_at: int
+    revision: int = 0
+    attempts: int = 0
+    latest_attempt_id: str | None = None
+    cancel_requested: bool = False
+    feedback: str | None = None
+    summary: str = ""
+    reason: str = ""
+    retryable: bool = False
+    landed: tuple[str, ...] = field(default=())
+
+    @property
+    def settled(self) -> bool:
+        return self.state in SETTLED_STATES
