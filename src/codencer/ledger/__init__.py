@@ -1,0 +1,14 @@
+"""The record: a hash chain of events, the tables derived from it, and the evidence files.
+
+The only room that speaks SQL. Every change is an event appended in a transaction by the one
+writer thread; runs, steps, attempts, artifacts, validations and gates are derived from the
+events in the same transaction, and replaying the events derives them again exactly.
+"""
+
+from codencer.ledger.artifacts import ArtifactStore
+from codencer.ledger.audit import VerifyReport, verify
+from codencer.ledger.ledger import Ledger
+from codencer.ledger.queries import Queries
+from codencer.ledger.transaction import Transaction
+
+__all__ = ["ArtifactStore", "Ledger", "Queries", "Transaction", "VerifyReport", "verify"]

@@ -1,0 +1,141 @@
+-- Everything that is asked of the record, by name. Writing statements of the chain come first.
+
+-- name: append_event
+INSERT INTO events (seq, v, at, run_id, step_id, attempt_id, kind, body, prev_hash, hash)
+VALUES (:seq, :v, :at, :run_id, :step_id, :attempt_id, :kind, :body, :prev_hash, :hash);
+
+-- name: move_head
+UPDATE head SET seq = :seq, hash = :hash;
+
+-- name: head
+SELECT seq, hash FROM head;
+
+-- name: ids_of_attempt
+SELECT run_id, step_id FROM attempts WHERE id = :id;
+
+-- name: ids_of_step
+SELECT run_id, id FROM steps WHERE id = :id;
+
+-- name: run
+SELECT id, state, created_at, updated_at, project_id, conversation, planner, executor,
+    (SELECT count(*) FROM steps WHERE run_id = runs.id) AS steps_total,
+    (SELECT count(*) FROM steps WHERE run_id = runs.id
+        AND state IN (SELECT value FROM json_each(:unsettled))) AS steps_unsettled
+FROM runs WHERE id = :id;
+
+-- name: runs
+SELECT id, state, created_at, updated_at, project_id, conversation, planner, executor,
+    (SELECT count(*) FROM steps WHERE run_id = runs.id) AS steps_total,
+    (SELECT count(*) FROM steps WHERE run_id = runs.id
+        AND state IN (SELECT value FROM json_each(:unsettled))) AS steps_unsettled
+FROM runs
+WHERE (:project IS NULL OR project_id = :project)
+    AND (:conversation IS NULL OR conversation = :conversation)
+    AND (:state IS NULL OR state = :state)
+ORDER BY seq;
+
+-- name: step
+SELECT * FROM step_records WHERE id = :id;
+
+-- name: step_named
+SELECT * FROM step_records WHERE run_id = :run_id AND name = :name;
+
+-- name: step_by_key
+SELECT * FROM step_records WHERE run_id = :run_id AND idempotency_key = :key;
+
+-- name: steps
+SELECT * FROM step_records WHERE run_id = :run_id ORDER BY position;
+
+-- name: pending_steps
+SELECT * FROM step_records WHERE state = 'pending' ORDER BY seq;
+
+-- name: attempt
+SELECT * FROM attempts WHERE id = :id;
+
+-- name: attempts
+SELECT * FROM attempts WHERE step_id = :step_id ORDER BY number;
+
+-- name: unfinished_attempts
+SELECT * FROM attempts WHERE state <> 'ended' ORDER BY seq;
+
+-- name: validations
+SELECT result FROM validations WHERE attempt_id = :attempt_id ORDER BY ordinal;
+
+-- name: artifact
+SELECT * FROM artifacts WHERE id = :id;
+
+-- name: artifacts
+SELECT * FROM artifacts WHERE attempt_id = :attempt_id ORDER BY seq, id;
+
+-- name: gate
+SELECT * FROM gates WHERE id = :id;
+
+-- name: gates
+SELECT * FROM gates
+WHERE (:run_id IS NULL OR run_id = :run_id) AND (:state IS NULL OR state = :state)
+ORDER BY seq;
+
+-- name: events
+SELECT * FROM events WHERE seq > :after ORDER BY seq LIMIT :limit;
+
+-- name: events_of_run
+SELECT * FROM events WHERE run_id = :run_id AND seq > :after ORDER BY seq LIMIT :limit;
+
+-- name: events_of_step
+SELECT * FROM events WHERE step_id = :step_id AND seq > :after ORDER BY seq LIMIT :limit;
+
+-- name: find_step
+SELECT id FROM steps
+WHERE (id >= :first AND id < :past) OR substr(id, -length(:text)) = :text ORDER BY id LIMIT :limit;
+
+-- name: find_att
+SELECT id FROM attempts
+WHERE (id >= :first AND id < :past) OR substr(id, -length(:text)) = :text ORDER BY id LIMIT :limit;
+
+-- name: find_gate
+SELECT id FROM gates
+WHERE (id >= :first AND id < :past) OR substr(id, -length(:text)) = :text ORDER BY id LIMIT :limit;
+
+-- name: find_art
+SELECT id FROM artifacts
+WHERE (id >= :first AND id < :past) OR substr(id, -length(:text)) = :text ORDER BY id LIMIT :limit;
+
+-- name: latest_step
+SELECT id FROM steps WHERE :run_id IS NULL OR run_id = :run_id ORDER BY seq DESC LIMIT 1;
+
+-- name: latest_att
+SELECT id FROM attempts WHERE :run_id IS NULL OR run_id = :run_id ORDER BY seq DESC LIMIT 1;
+
+-- name: latest_gate
+SELECT id FROM gates WHERE :run_id IS NULL OR run_id = :run_id ORDER BY seq DESC LIMIT 1;
+
+-- name: latest_art
+SELECT artifacts.id FROM artifacts JOIN attempts ON attempts.id = artifacts.attempt_id
+WHERE :run_id IS NULL OR attempts.run_id = :run_id ORDER BY artifacts.seq DESC, artifacts.id DESC LIMIT 1;
+
+-- name: all_events
+SELECT * FROM events ORDER BY seq;
+
+-- name: all_head
+SELECT * FROM head;
+
+-- name: all_runs
+SELECT * FROM runs ORDER BY seq;
+
+-- name: all_steps
+SELECT * FROM steps ORDER BY seq;
+
+-- name: all_submissions
+SELECT submissions.* FROM submissions ORDER BY step_id;
+
+-- name: all_attempts
+SELECT * FROM attempts ORDER BY seq;
+
+-- name: all_artifacts
+SELECT * FROM artifacts ORDER BY id;
+
+-- name: all_validations
+SELECT * FROM validations ORDER BY attempt_id, ordinal;
+
+-- name: all_gates
+SELECT * FROM gates ORDER BY seq;
