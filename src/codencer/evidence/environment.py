@@ -1,0 +1,42 @@
+"""What an attempt was made with: versions and the machine's kind, as canonical JSON.
+
+No secrets by construction: no environment values, no host or user name, no paths.
+"""
+
+import os
+import platform
+
+from codencer import __version__
+from codencer.model.codec import canonical
+
+ENVIRONMENT_VERSION = "v1"
+
+
+def environment(
+    *,
+    git_version: str,
+    adapter: str,
+    adapter_version: str,
+    trust_level: str,
+    policy: str,
+    policy_digest: str,
+    base_commit: str | None,
+) -> bytes:
+    """Return the document; `git_version` is what `git --version` printed."""
+    system = os.uname()
+    return canonical(
+        {
+            "version": ENVIRONMENT_VERSION,
+            "kind": "codencer.environment",
+            "codencer": __version__,
+            "python": {
+                "implementation": platform.python_implementation(),
+                "version": platform.python_version(),
+            },
+            "platform": {"system": system.sysname, "release": system.release, "machine": system.machine},
+            "git": git_version.strip(),
+            "agent": {"adapter": adapter, "version": adapter_version, "trust_level": trust_level},
+            "policy": {"name": policy, "digest": policy_digest},
+            "base_commit": base_commit,
+        }
+    )

@@ -1,0 +1,10 @@
+"""Policies: pure functions from the facts about an attempt to fail, retry, gate or continue.
+
+`load` reads a bundle strictly, `evaluate` applies it. Both fail closed: a key that is not
+enforced is refused, and a fact that could not be found out never lets an attempt continue.
+"""
+
+from codencer.policy.evaluate import evaluate
+from codencer.policy.load import load, names, parse
+
+__all__ = ["evaluate", "load", "names", "parse"]
