@@ -1,0 +1,153 @@
+"""Third stage: everything the attempt left is made safe: snapshot, diff, logs, evidence.
+
+The snapshot's ref exists before anything is recorded, and nothing is removed before that.
+Re-entered, the same ref is found again and the same files are sealed under the same names.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from codencer.engine.layout import snapshot_ref
+from codencer.engine.rooms import Entry, Trip
+from codencer.errors import NotFound
+from codencer.evidence import environment
+from codencer.model.artifact import Artifact
+from codencer.model.attempt import AttemptState, Ending, FileChange, Snapshot
+from codencer.model.codec import encode
+from codencer.model.event import EventKind
+from codencer.model.step import StepState
+from codencer.policy import load as load_policy
+from codencer.workspace import diff, snapshot, validated
+
+Sealable = tuple[str, Path | bytes, str]
+"""(artifact name, content, media type)"""
+
+
+async def collect(trip: Trip) -> None:
+    """Take the snapshot and seal the evidence, or leave the workspace as it is and raise."""
+    if trip.attempt.state is not AttemptState.COLLECTING:
+        return
+    began = time.monotonic_ns()
+    taken = None
+    files: list[Sealable] = list(_evidence(trip))
+    outcome = trip.attempt.outcome
+    prepared = outcome is not None and outcome.ending is not Ending.UNPREPARED
+    if prepared and trip.rooms.layout.workspace(trip.attempt.id).exists():
+        taken, more = await asyncio.to_thread(_snapshot, trip)
+        files += more
+    artifacts = await asyncio.to_thread(seal, trip, files)
+    trip.timings["collect"] = (time.monotonic_ns() - began) // 1_000_000
+    entries: list[Entry] = [(EventKind.ARTIFACTS_STORED, {"artifacts": artifacts})]
+    if taken is not None:
+        moved = trip.moved(AttemptState.VALIDATING, StepState.VALIDATING)
+        entries.append((EventKind.SNAPSHOT_TAKEN, {"snapshot": taken, **moved}))
+    await trip.record(*entries)
+
+
+def seal(trip: Trip, files: list[Sealable]) -> list[Artifact]:
+    """Store files as this attempt's artifacts, read-only and hashed, in the given order.
+
+    A file that never came to be is passed over; one that an interrupted call has moved into
+    the store already is found there.
+    """
+    folder = f"{trip.step.run_id}/{trip.step.id}/{trip.attempt.id}"
+    sealed = []
+    for name, content, media_type in files:
+        try:
+            sealed.append(trip.rooms.artifacts.seal(folder, name, content, media_type, trip.attempt.id))
+        except NotFound:
+            continue
+    return sealed
+
+
+def _snapshot(trip: Trip) -> tuple[Snapshot, list[Sealable]]:
+    rooms, step, attempt = trip.rooms, trip.step, trip.attempt
+    base = step.base.commit or ""
+    taken = snapshot.take(
+        rooms.store,
+        trip.git_settings,
+        workspace=rooms.layout.workspace(attempt.id),
+        index=rooms.layout.index(attempt.id),
+        base=base,
+        ref=snapshot_ref(attempt.id),
+        message=_message(trip),
+    )
+    changes = diff.changed_files(rooms.store, base, taken.tree)
+    tree, put_back = validated.validated_tree(rooms.store, base, taken.tree, step.task.protected_paths)
+    patch = rooms.layout.attempt_folder(attempt.id) / "diff.patch"
+    diff.patch(rooms.store, base, taken.tree, patch)
+    result = Snapshot(
+        commit=taken.commit,
+        tree=taken.tree,
+        validated_tree=tree,
+        complete=taken.complete,
+        problems=tuple(taken.problems),
+        files_changed=len(changes),
+        additions=sum(change.additions or 0 for change in changes),
+        deletions=sum(change.deletions or 0 for change in changes),
+        protected_changed=tuple(put_back),
+    )
+    return result, [
+        ("diff.patch", patch, "text/x-diff"),
+        ("changed_files.json", _lines(changes), "application/json"),
+    ]
+
+
+def _message(trip: Trip) -> str:
+    return (
+        f"{trip.step.title}\n\n"
+        f"Codencer-Run: {trip.step.run_id}\n"
+        f"Codencer-Step: {trip.step.id}\n"
+        f"Codencer-Attempt: {trip.attempt.id}\n"
+    )
+
+
+def _lines(changes: list[FileChange]) -> bytes:
+    """A JSON list, one change a line, so that a person can read and compare it."""
+    body = ",\n".join(json.dumps(encode(change), sort_keys=True) for change in changes)
+    return f"[\n{body}\n]\n".encode()
+
+
+def _evidence(trip: Trip) -> Iterator[Sealable]:
+    """What exists besides the snapshot: the task in every form, the prompt, the raw output."""
+    layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
+    exchange = layout.exchange(attempt.id)
+    original = step.provenance.original_input.encode("utf-8")
+    yield f"input.{_suffix(step.provenance.original_format)}", original, "text/plain"
+    yield "task.json", json.dumps(encode(step.task), indent=2, sort_keys=True).encode(), "application/json"
+    yield "environment.json", _environment(trip), "application/json"
+    yield "prompt.txt", exchange / "prompt.txt", "text/plain"
+    yield "transcript.jsonl", exchange / "transcript.jsonl", "application/jsonl"
+    for folder in layout.launches(attempt.id, "hook"):
+        yield from output(folder, f"{folder.name}.")
+    if attempt.launch is not None:
+        yield from output(layout.launch(attempt.id, attempt.launch), "")
+
+
+def _environment(trip: Trip) -> bytes:
+    step, attempt = trip.step, trip.attempt
+    return environment(
+        git_version=trip.rooms.git_version,
+        adapter=attempt.adapter,
+        adapter_version=attempt.adapter_version,
+        trust_level=attempt.trust_level,
+        policy=step.policy,
+        policy_digest=load_policy(step.policy).digest,
+        base_commit=step.base.commit,
+    )
+
+
+def _suffix(original_format: str) -> str:
+    return {"yaml": "yaml", "json": "json"}.get(original_format, "txt")
+
+
+def output(folder: Path, prefix: str) -> list[Sealable]:
+    """What a launch leaves: its output and its exit record."""
+    return [
+        (f"{prefix}stdout.log", folder / "stdout", "text/plain"),
+        (f"{prefix}stderr.log", folder / "stderr", "text/plain"),
+        (f"{prefix}exit.json", folder / "exit.json", "application/json"),
+    ]

@@ -1,0 +1,54 @@
+"""The environment of what the bridge starts: an allow-list, never the daemon's whole own.
+
+Values pass by inheritance to the supervisor and are never written down. Names an adapter
+declares come from the daemon's environment or from the user's private env file, which wins.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from codencer.errors import InvalidInput
+
+_LET_THROUGH = frozenset(
+    {
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TERM",
+        "TMPDIR",
+        # Paths to certificates: without them an agent behind a company's proxy cannot reach its model.
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "NODE_EXTRA_CA_CERTS",
+        "REQUESTS_CA_BUNDLE",
+    }
+)
+
+
+def allowed(environ: Mapping[str, str]) -> dict[str, str]:
+    """The part of the daemon's environment that every launch gets."""
+    return {name: value for name, value in environ.items() if name in _LET_THROUGH or name.startswith("LC_")}
+
+
+def for_agent(
+    environ: Mapping[str, str], private: Mapping[str, str], declared: Iterable[str]
+) -> dict[str, str]:
+    """The allow-list and the variables an adapter declares.
+
+    Raises:
+        InvalidInput: a declared variable is set nowhere.
+    """
+    result = allowed(environ)
+    for name in declared:
+        value = private.get(name, environ.get(name))
+        if value is None:
+            raise InvalidInput(
+                f"the agent needs the variable {name}, which is not set: export it before the daemon "
+                "is started, or put it into the file 'env' (mode 0600) in codencer's config directory"
+            )
+        result[name] = value
+    return result

@@ -1,0 +1,53 @@
+"""Where one instance keeps what on disk; every path of the bridge is made here.
+
+State lies in the git common directory, where `git clean` never reaches it. Workspaces and
+trash lie outside the repository, so that nothing walking up the tree meets another attempt.
+Names of folders are our own ids, or names that were checked at intake.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    state: Path
+    artifacts: Path
+    workspaces: Path
+    trash: Path
+
+    def workspace(self, attempt_id: str) -> Path:
+        return self.workspaces / attempt_id
+
+    def attempt_folder(self, attempt_id: str) -> Path:
+        """Launch folders and the bridge's own index of one attempt."""
+        return self.state / "launches" / attempt_id
+
+    def index(self, attempt_id: str) -> Path:
+        return self.attempt_folder(attempt_id) / "index"
+
+    def provisioned(self, attempt_id: str) -> Path:
+        """The note of what lay in the workspace before the agent saw it."""
+        return self.attempt_folder(attempt_id) / "provisioned.json"
+
+    def exchange(self, attempt_id: str) -> Path:
+        """What agent and bridge hand each other: the task, the prompt, the result fragment."""
+        return self.attempt_folder(attempt_id) / "exchange"
+
+    def launch(self, attempt_id: str, name: str) -> Path:
+        return self.attempt_folder(attempt_id) / name
+
+    def launches(self, attempt_id: str, kind: str) -> list[Path]:
+        """Launch folders of one kind, oldest first; a repeated launch has a higher number."""
+        return sorted(
+            self.attempt_folder(attempt_id).glob(f"{kind}-*"),
+            key=lambda folder: int(folder.name.rpartition("-")[2]),
+        )
+
+    def make(self) -> None:
+        for folder in (self.state, self.artifacts, self.workspaces, self.trash):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def snapshot_ref(attempt_id: str) -> str:
+    return f"refs/codencer/attempts/{attempt_id}"

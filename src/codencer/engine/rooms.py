@@ -1,0 +1,101 @@
+"""What a walk may use: the rooms below the engine, opened once by the daemon."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from codencer.config import Config
+from codencer.engine.layout import Layout
+from codencer.errors import NotFound
+from codencer.ledger import ArtifactStore, Ledger, Queries, Transaction
+from codencer.model.attempt import Attempt, AttemptState
+from codencer.model.event import EventKind
+from codencer.model.lifecycle import advance
+from codencer.model.step import Step, StepState
+from codencer.process.launches import Launcher
+from codencer.workspace.git import GitSettings, Store
+from codencer.workspace.provisioned import ignoring_provisioned
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rooms:
+    config: Config
+    layout: Layout
+    ledger: Ledger
+    artifacts: ArtifactStore
+    launcher: Launcher
+    store: Store
+    environ: Mapping[str, str]
+    git_version: str
+
+
+Entry = tuple[EventKind, Mapping[str, object]]
+
+
+@dataclass
+class Trip:
+    """One attempt on its walk. `step` and `attempt` are what the ledger said last.
+
+    `stop` is set when a person cancels; whoever waits for a process watches it.
+    """
+
+    rooms: Rooms
+    step: Step
+    attempt: Attempt
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    timings: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def cancelled(self) -> bool:
+        return self.stop.is_set() or self.step.cancel_requested
+
+    @property
+    def git_settings(self) -> GitSettings:
+        """The frozen ones, with what provisioning laid into the workspace ignored. Reads files."""
+        layout, attempt = self.rooms.layout, self.attempt
+        return ignoring_provisioned(
+            self.step.frozen.git_settings, layout.workspace(attempt.id), layout.provisioned(attempt.id)
+        )
+
+    def moved(self, attempt: AttemptState | None = None, step: StepState | None = None) -> dict[str, object]:
+        """The state fields of an event's body, each checked against the lifecycle."""
+        body: dict[str, object] = {}
+        if attempt is not None:
+            body["attempt_state"] = advance(self.attempt.state, attempt)
+        if step is not None:
+            body["step_state"] = advance(self.step.state, step)
+        return body
+
+    async def record(self, *entries: Entry) -> None:
+        """Write events of this attempt in one transaction; durable when it returns."""
+
+        def write(tx: Transaction) -> tuple[Step, Attempt]:
+            for kind, body in entries:
+                tx.append(
+                    kind,
+                    body,
+                    run_id=self.step.run_id,
+                    step_id=self.step.id,
+                    attempt_id=self.attempt.id,
+                )
+            return the_step(tx, self.step.id), the_attempt(tx, self.attempt.id)
+
+        self.step, self.attempt = await self.rooms.ledger.write(write)
+
+
+def the_step(queries: Queries, step_id: str) -> Step:
+    """The step of an id that is known to be ours."""
+    step = queries.step(step_id)
+    if step is None:
+        raise NotFound(f"there is no step {step_id} in the ledger")
+    return step
+
+
+def the_attempt(queries: Queries, attempt_id: str) -> Attempt:
+    attempt = queries.attempt(attempt_id)
+    if attempt is None:
+        raise NotFound(f"there is no attempt {attempt_id} in the ledger")
+    return attempt
+
+
+Stage = Callable[[Trip], Awaitable[None]]

@@ -1,0 +1,239 @@
+"""Decides which step is dispatched next, and owns the task of every attempt under way.
+
+At most `max_parallel` attempts run at the same time. Within a run steps go in the order of
+their submission; between runs the one with the fewest attempts under way goes first. The
+queue mirrors the ledger's pending steps and is fed by its events: nothing is polled.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from codencer.engine.rooms import Rooms, Trip, the_attempt, the_step
+from codencer.engine.walk import walk
+from codencer.errors import Infrastructure
+from codencer.ledger import Queries, Transaction
+from codencer.model.attempt import Attempt, AttemptState
+from codencer.model.event import Event, EventKind
+from codencer.model.ids import IdKind, new_id
+from codencer.model.lifecycle import advance
+from codencer.model.run import RunState
+from codencer.model.step import Step, StepState
+
+log = structlog.get_logger()
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
+"""Before an attempt is entered again that a full disk held up: no event tells when there is room."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A pending step; `behind` is the unsettled step whose snapshot is its base."""
+
+    run_id: str
+    behind: str | None
+
+
+class Scheduler:
+    def __init__(self, rooms: Rooms, group: asyncio.TaskGroup) -> None:
+        self._rooms, self._group = rooms, group
+        self._limit = rooms.config.max_parallel
+        self._queue: dict[str, Waiting] = {}
+        self._paused: set[str] = set()
+        self._trips: dict[str, Trip] = {}
+        self._starting: dict[str, str] = {}
+        self._held_up: dict[str, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._news = asyncio.Event()
+        self._closed = False
+
+    @property
+    def running(self) -> int:
+        return len(self._starting)
+
+    @property
+    def queued(self) -> int:
+        return len(self._queue)
+
+    async def recover(self) -> int:
+        """Enter every unfinished attempt again and fill the queue; return how many there were."""
+
+        def read(queries: Queries) -> tuple[list[Attempt], list[Step], set[str]]:
+            paused = {run.id for run in queries.runs(state=RunState.PAUSED)}
+            return queries.unfinished_attempts(), queries.pending_steps(), paused
+
+        attempts, pending, self._paused = await self._rooms.ledger.read(read)
+        for attempt in attempts:
+            self._starting[attempt.step_id] = attempt.run_id
+            self._own(self._see_through(attempt.step_id))
+        for step in pending:
+            self._queue[step.id] = Waiting(run_id=step.run_id, behind=await self._behind(step))
+        self._news.set()
+        return len(attempts)
+
+    def observe(self, events: Sequence[Event]) -> None:
+        """Follow the ledger; called on the event loop after each commit."""
+        for event in events:
+            match event.kind:
+                case EventKind.STEP_SUBMITTED | EventKind.STEP_RETRIED:
+                    self._enqueue(event)
+                case EventKind.CANCEL_REQUESTED:
+                    self._cancel(event.step_id or "")
+                case EventKind.STEP_SETTLED:
+                    self._settled(event.step_id or "")
+                case EventKind.RUN_ADVANCED:
+                    self._run_moved(event.run_id or "", event.body.get("state"))
+                case _:
+                    continue
+            self._news.set()
+
+    async def run(self) -> None:
+        """Dispatch until closed."""
+        while not self._closed:
+            await self._news.wait()
+            self._news.clear()
+            while (step_id := self._next()) is not None:
+                waiting = self._queue.pop(step_id)
+                self._starting[step_id] = waiting.run_id
+                self._own(self._see_through(step_id))
+
+    def close(self) -> None:
+        """Stop dispatching; agents under way go on without the daemon."""
+        self._closed = True
+        self._news.set()
+
+    def _own(self, work: Coroutine[None, None, None]) -> None:
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _enqueue(self, event: Event) -> None:
+        step_id, run_id = event.step_id or "", event.run_id or ""
+        base = event.body.get("base")
+        behind = base.get("step_id") if isinstance(base, dict) and base.get("commit") is None else None
+        self._queue[step_id] = Waiting(run_id=run_id, behind=behind)
+
+    def _cancel(self, step_id: str) -> None:
+        if trip := self._trips.get(step_id):
+            trip.stop.set()
+
+    def _settled(self, step_id: str) -> None:
+        self._queue.pop(step_id, None)
+        for waiter, waiting in self._queue.items():
+            if waiting.behind == step_id:
+                self._queue[waiter] = Waiting(run_id=waiting.run_id, behind=None)
+
+    def _run_moved(self, run_id: str, state: object) -> None:
+        if state == RunState.PAUSED:
+            self._paused.add(run_id)
+        else:
+            self._paused.discard(run_id)
+
+    def _next(self) -> str | None:
+        if self._closed or len(self._starting) >= self._limit:
+            return None
+        busy = Counter(self._starting.values())
+        ready = (
+            (busy[waiting.run_id], order, step_id)
+            for order, (step_id, waiting) in enumerate(self._queue.items())
+            if waiting.behind is None and waiting.run_id not in self._paused
+        )
+        best = min(ready, default=None)
+        return None if best is None else best[2]
+
+    async def _behind(self, step: Step) -> str | None:
+        if step.base.commit is not None or step.base.step_id is None:
+            return None
+        other = step.base.step_id
+        awaited = await self._rooms.ledger.read(lambda queries: queries.step(other))
+        return other if awaited is not None and not awaited.settled else None
+
+    async def _see_through(self, step_id: str) -> None:
+        """The task of one attempt: enter it, and again for as long as the disk or the ledger refuses."""
+        pause = FIRST_PAUSE_SECONDS
+        try:
+            while not await self._entered(step_id):
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        finally:
+            self._held_up.pop(step_id, None)
+            self._starting.pop(step_id, None)
+            self._news.set()
+
+    async def _entered(self, step_id: str) -> bool:
+        """Walk the step's attempt; whatever goes wrong concerns it alone. False: enter it again later."""
+        try:
+            trip = await self._unfinished(step_id) or await self._begin(step_id)
+            if trip is not None:
+                self._trips[step_id] = trip
+                if trip.step.cancel_requested:
+                    trip.stop.set()
+                await walk(trip)
+        except (Infrastructure, OSError) as problem:
+            self._held_up[step_id] = str(problem)
+            log.exception("an attempt is held up", event_name="walk.held_up", step=step_id)
+            return False
+        except Exception:
+            # The attempt stays unfinished in the ledger and is entered again at the next start.
+            log.exception("an attempt was left unfinished", event_name="walk.left", step=step_id)
+        finally:
+            self._trips.pop(step_id, None)
+        return True
+
+    async def _unfinished(self, step_id: str) -> Trip | None:
+        """The attempt that was begun and has not ended."""
+
+        def read(queries: Queries) -> Trip | None:
+            attempts = queries.attempts(step_id)
+            if not attempts or attempts[-1].state is AttemptState.ENDED:
+                return None
+            return Trip(self._rooms, the_step(queries, step_id), attempts[-1])
+
+        return await self._rooms.ledger.read(read)
+
+    async def _begin(self, step_id: str) -> Trip | None:
+        """Open the next attempt of a pending step; None when it is pending no longer."""
+        attempt_id = new_id(IdKind.ATTEMPT)
+
+        def write(tx: Transaction) -> Trip | None:
+            step = the_step(tx, step_id)
+            if step.state is not StepState.PENDING:
+                return None
+            run = tx.run(step.run_id)
+            if run is not None and run.state is RunState.CREATED:
+                moved = {"state": advance(run.state, RunState.RUNNING), "actor": "bridge", "reason": ""}
+                tx.append(EventKind.RUN_ADVANCED, moved, run_id=run.id)
+            body = {
+                "number": step.attempts + 1,
+                "adapter": step.frozen.adapter.name,
+                "requested_adapter": step.adapter,
+                "feedback": step.feedback,
+                "step_state": advance(step.state, StepState.DISPATCHING),
+            }
+            ids = {"run_id": step.run_id, "step_id": step.id, "attempt_id": attempt_id}
+            tx.append(EventKind.ATTEMPT_STARTED, body, **ids)
+            return Trip(self._rooms, the_step(tx, step_id), the_attempt(tx, attempt_id))
+
+        return await self._rooms.ledger.write(write)
+
+    def reason(self, step: Step) -> str | None:
+        """Why a step that should go on does not: it is queued, or its attempt is held up."""
+        if step.id in self._held_up:
+            return f"held up, and tried again by itself: {self._held_up[step.id]}"
+        waiting = self._queue.get(step.id)
+        if waiting is None:
+            return None
+        if waiting.behind is not None:
+            return f"waiting for step {waiting.behind}, whose snapshot is the base"
+        if waiting.run_id in self._paused:
+            return f"run {waiting.run_id} is paused"
+        ahead = list(self._queue).index(step.id)
+        return f"queued behind {ahead} steps; {self.running} of {self._limit} attempts under way"
+
+    def let_go(self) -> None:
+        """Stop waiting for attempts under way; their supervisors go on without the daemon."""
+        for task in self._tasks:
+            task.cancel()

@@ -1,0 +1,252 @@
+"""Commands on steps: submit, cancel, retry, land."""
+
+import asyncio
+import hashlib
+import json
+from pathlib import Path
+
+from codencer import config as configuration
+from codencer.engine import bases
+from codencer.engine.addresses import run_address, step_address
+from codencer.engine.intake import parse
+from codencer.engine.rooms import Rooms, the_step
+from codencer.engine.runs import cancel_step, open_gates, refuse_finished, void_gate
+from codencer.engine.selection import select_adapter
+from codencer.engine.submission import Submission
+from codencer.engine.trust import require_trust
+from codencer.errors import Conflict, InvalidInput, NotFound
+from codencer.ledger import Queries, Transaction
+from codencer.locate import Repository, find_repository
+from codencer.model.attempt import Attempt
+from codencer.model.event import EventKind
+from codencer.model.ids import IdKind, new_id
+from codencer.model.lifecycle import advance
+from codencer.model.step import SUCCESSFUL_STATES, FrozenSettings, Step, StepState
+from codencer.model.task import TaskSpec
+from codencer.policy import load as load_policy
+from codencer.workspace.git import read_settings
+from codencer.workspace.land import Form, Landed, LandRequest
+from codencer.workspace.land import land as land_changes
+from codencer.workspace.provision import read_provisioning
+
+LONGEST_TITLE = 72
+
+
+async def submit(rooms: Rooms, run: str, submission: Submission, actor: str) -> Step:
+    """Take in one task; durable when it returns. The same idempotency key returns the same step.
+
+    Raises:
+        InvalidInput: the task, its base, adapter or policy. NotFound: the run.
+        Conflict: the run is over, the step's name is taken, or the key was used for another task.
+    """
+    target = await rooms.ledger.read(lambda queries: run_address(queries, run))
+    refuse_finished(target)
+    digest = _digest(submission)
+    if known := await rooms.ledger.read(lambda queries: _known(queries, target.id, submission, digest)):
+        return known
+    task, provenance = await asyncio.to_thread(parse, submission, target.id)
+    repository = await asyncio.to_thread(_caller, rooms, submission)
+    adapter, policy, frozen = await asyncio.to_thread(_freeze, rooms, task, repository, submission)
+    base = await bases.resolve(rooms, task.base, Path(frozen.checkout), frozen.git_settings, target.id)
+    step_id = new_id(IdKind.STEP)
+
+    def write(tx: Transaction) -> Step:
+        refuse_finished(run_address(tx, target.id))
+        if already := _known(tx, target.id, submission, digest):
+            return already
+        body = {
+            "name": _name(tx, target.id, task),
+            "title": task.title or _title(task.goal),
+            "task": task,
+            "provenance": provenance,
+            "frozen": frozen,
+            "base": base,
+            "adapter": adapter,
+            "policy": policy,
+            "idempotency_key": submission.idempotency_key,
+            "request_digest": digest,
+            "actor": actor,
+        }
+        tx.append(EventKind.STEP_SUBMITTED, body, run_id=target.id, step_id=step_id)
+        return the_step(tx, step_id)
+
+    return await rooms.ledger.write(write)
+
+
+def _digest(submission: Submission) -> str:
+    asked = (submission.format, submission.text, submission.overrides)
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _known(queries: Queries, run_id: str, submission: Submission, digest: str) -> Step | None:
+    """The step an earlier request with this idempotency key made."""
+    if submission.idempotency_key is None:
+        return None
+    found = queries.step_by_key(run_id, submission.idempotency_key)
+    if found is None:
+        return None
+    step, earlier = found
+    if earlier != digest:
+        raise Conflict(
+            f"the idempotency key {submission.idempotency_key!r} was used in run {run_id} for another "
+            f"task (step {step.id}); nothing was submitted"
+        )
+    return step
+
+
+def _caller(rooms: Rooms, submission: Submission) -> Repository:
+    """The checkout the caller stands in; it must belong to this daemon's repository."""
+    if not submission.cwd:
+        return rooms.config.repository
+    repository = find_repository(Path(submission.cwd))
+    if repository.common_dir != rooms.config.repository.common_dir:
+        raise InvalidInput(
+            f"{submission.cwd} belongs to another repository ({repository.common_dir}); "
+            f"this daemon serves {rooms.config.repository.common_dir}"
+        )
+    return repository
+
+
+def _freeze(
+    rooms: Rooms, task: TaskSpec, repository: Repository, submission: Submission
+) -> tuple[str, str, FrozenSettings]:
+    """Read, once, everything a step needs from outside its task: (adapter, policy, settings)."""
+    project = configuration.for_checkout(rooms.config, repository.top)
+    provisioning = read_provisioning(repository.top)
+    requested, adapter = select_adapter(project, task)
+    require_trust(project, repository, adapter, provisioning, grant=submission.trust)
+    policy = load_policy(task.policy_bundle or project.default_policy).name
+    frozen = FrozenSettings(
+        checkout=str(repository.top),
+        adapter=adapter,
+        provisioning=provisioning,
+        git_settings=read_settings(repository.top),
+        grace_seconds=project.grace_seconds,
+        max_output_bytes=project.max_output_bytes,
+    )
+    return requested, policy, frozen
+
+
+def _name(queries: Queries, run_id: str, task: TaskSpec) -> str:
+    """The planner's step id, or the next free number of the run."""
+    if task.step_id is not None:
+        if queries.step_named(run_id, task.step_id) is not None:
+            raise Conflict(f"run {run_id} has a step {task.step_id!r} already; choose another step_id")
+        return task.step_id
+    number = len(queries.steps(run_id)) + 1
+    while queries.step_named(run_id, str(number)) is not None:
+        number += 1
+    return str(number)
+
+
+def _title(goal: str) -> str:
+    line = goal.strip().splitlines()[0].strip()
+    return line if len(line) <= LONGEST_TITLE else line[: LONGEST_TITLE - 1] + "…"
+
+
+async def cancel(rooms: Rooms, address: str, actor: str) -> Step:
+    """Ask for the end of an unsettled step.
+
+    Raises:
+        Conflict: it is settled already.
+    """
+
+    def write(tx: Transaction) -> Step:
+        step = the_step(tx, step_address(tx, address))
+        if step.settled:
+            raise Conflict(f"step {step.id} is {step.state} already; there is nothing to cancel")
+        cancel_step(tx, step, actor, "cancelled on request")
+        return the_step(tx, step.id)
+
+    return await rooms.ledger.write(write)
+
+
+async def retry(
+    rooms: Rooms,
+    address: str,
+    actor: str,
+    *,
+    adapter: str | None = None,
+    feedback: str | None = None,
+    force: bool = False,
+) -> Step:
+    """Give a settled step another attempt, from the same base.
+
+    Raises:
+        Conflict: it is not settled, its run is over, or it completed and `force` is not given.
+    """
+    step = await rooms.ledger.read(lambda queries: the_step(queries, step_address(queries, address)))
+    settings = None
+    if adapter is not None:
+        repository = find_repository(Path(step.frozen.checkout))
+        project = await asyncio.to_thread(configuration.for_checkout, rooms.config, repository.top)
+        adapter, settings = select_adapter(project, step.task, adapter)
+        require_trust(project, repository, settings, step.frozen.provisioning, grant=False)
+
+    def write(tx: Transaction) -> Step:
+        current = the_step(tx, step.id)
+        _refuse_retry(tx, current, force)
+        for gate_id in open_gates(tx, current.run_id):
+            gate = tx.gate(gate_id)
+            if gate is not None and gate.step_id == current.id:
+                void_gate(tx, gate_id, current.run_id, actor, "the step is tried again")
+        body = {
+            "actor": actor,
+            "adapter": adapter,
+            "adapter_settings": settings,
+            "feedback": feedback,
+            "step_state": advance(current.state, StepState.PENDING),
+        }
+        tx.append(EventKind.STEP_RETRIED, body, run_id=current.run_id, step_id=current.id)
+        return the_step(tx, current.id)
+
+    return await rooms.ledger.write(write)
+
+
+def _refuse_retry(queries: Queries, step: Step, force: bool) -> None:
+    refuse_finished(run_address(queries, step.run_id))
+    if not step.settled:
+        raise Conflict(f"step {step.id} is {step.state}: it can be tried again once it is settled")
+    if step.state in SUCCESSFUL_STATES and not force:
+        raise Conflict(f"step {step.id} is {step.state}; --force tries it again nevertheless")
+
+
+async def land(
+    rooms: Rooms, address: str, actor: str, *, form: Form, target: str | None, checkout: str, force: bool
+) -> Landed:
+    """Bring a step's changes to the user: a commit, a branch or a patch.
+
+    Raises:
+        Conflict: the step is unsettled or unsuccessful (unless `force`), or the changes do not
+            fit; nothing has changed then.
+    """
+
+    def read(queries: Queries) -> tuple[Step, Attempt | None]:
+        step = the_step(queries, step_address(queries, address))
+        return step, newest_snapshot(queries.attempts(step.id))
+
+    step, attempt = await rooms.ledger.read(read)
+    if not step.settled:
+        raise Conflict(f"step {step.id} is {step.state}; wait until it is settled")
+    if step.state not in SUCCESSFUL_STATES and not force:
+        raise Conflict(f"step {step.id} is {step.state}; --force lands it nevertheless")
+    if attempt is None or attempt.snapshot is None or step.base.commit is None:
+        raise NotFound(f"step {step.id} left no snapshot to land")
+    request = LandRequest(
+        base=step.base.commit,
+        snapshot_tree=attempt.snapshot.tree,
+        message=f"{step.title}\n\nCodencer-Step: {step.id}\nCodencer-Attempt: {attempt.id}\n",
+        form=form,
+        target=target,
+        checkout=Path(checkout),
+    )
+    landed = await asyncio.to_thread(land_changes, rooms.store, step.frozen.git_settings, request)
+    body = {"actor": actor, "form": form, "target": landed.target, "commit": landed.commit}
+    ids = {"run_id": step.run_id, "step_id": step.id, "attempt_id": attempt.id}
+    await rooms.ledger.write(lambda tx: tx.append(EventKind.STEP_LANDED, body, **ids))
+    return landed
+
+
+def newest_snapshot(attempts: list[Attempt]) -> Attempt | None:
+    """The newest attempt that left a snapshot."""
+    return next((each for each in reversed(attempts) if each.snapshot is not None), None)

@@ -1,0 +1,45 @@
+"""The one JSON shape of runs and steps; every other noun is shown as the codec encodes it."""
+
+from typing import Any
+
+from codencer.engine.result import timestamp
+from codencer.model.codec import encode
+from codencer.model.run import Run
+from codencer.model.step import Step
+
+
+def run_view(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "state": run.state.value,
+        **encode(run.labels),
+        "steps_total": run.steps_total,
+        "steps_unsettled": run.steps_unsettled,
+        "created_at": timestamp(run.created_at),
+        "updated_at": timestamp(run.updated_at),
+    }
+
+
+def step_view(step: Step, waiting: str | None = None) -> dict[str, Any]:
+    """`waiting` says why a pending step has not begun."""
+    return {
+        "id": step.id,
+        "run_id": step.run_id,
+        "name": step.name,
+        "title": step.title,
+        "state": step.state.value,
+        "settled": step.settled,
+        "revision": step.revision,
+        "adapter": step.adapter,
+        "policy": step.policy,
+        "base": encode(step.base),
+        "attempts": step.attempts,
+        "attempt_id": step.latest_attempt_id,
+        "cancel_requested": step.cancel_requested,
+        "summary": step.summary,
+        "waiting": waiting,
+        "is_simulation": step.task.is_simulation,
+        "retryable": step.retryable,
+        "created_at": timestamp(step.created_at),
+        "updated_at": timestamp(step.updated_at),
+    }

@@ -1,0 +1,49 @@
+"""The walk of one attempt: the stages in order, each idempotent and re-entrant.
+
+There is no second path for recovery: an interrupted attempt enters the same list again,
+and each stage finds in the ledger and on disk how far it had come.
+"""
+
+import structlog
+
+from codencer.engine.agent import run_agent
+from codencer.engine.collect import collect
+from codencer.engine.launching import clear_away
+from codencer.engine.prepare import prepare
+from codencer.engine.rooms import Stage, Trip
+from codencer.engine.settle import release_workspace, settle
+from codencer.engine.validate import validate
+from codencer.errors import Busy, CodencerError, LedgerFailed, StorageFailed
+
+log = structlog.get_logger()
+
+STAGES: tuple[Stage, ...] = (prepare, run_agent, collect, validate, settle, release_workspace)
+
+
+async def walk(trip: Trip) -> None:
+    """Take one attempt from wherever it stands to its end.
+
+    A fault of the bridge settles the step as failed_bridge and leaves the workspace where it
+    is. If not even that can be written, the attempt stays unfinished and is entered again.
+
+    Raises:
+        Infrastructure: it is unfinished; an agent under way goes on.
+    """
+    try:
+        for stage in STAGES:
+            await stage(trip)
+    except (StorageFailed, LedgerFailed, Busy) as fault:
+        if trip.attempt.outcome is None:
+            raise  # an agent may be at work: it is no reason to end it that its story cannot be written down
+        await _give_up(trip, fault)
+    except (CodencerError, OSError) as fault:
+        await _give_up(trip, fault)
+
+
+async def _give_up(trip: Trip, fault: Exception) -> None:
+    ids = {"run": trip.step.run_id, "step": trip.step.id, "attempt": trip.attempt.id}
+    log.error("the walk of an attempt met a fault", event_name="walk.fault", exc_info=fault, **ids)
+    await clear_away(trip, "*")
+    workspace = trip.rooms.layout.workspace(trip.attempt.id)
+    kept = f" The workspace is kept at {workspace}." if workspace.exists() else ""
+    await settle(trip, fault=f"the bridge could not finish this attempt: {fault}.{kept}")
