@@ -1,0 +1,314 @@
+"""Launches: supervised process trees that outlive the daemon, each started at most once.
+
+A launch is a folder. Its supervisor claims it, owns the command's whole tree and leaves an
+exit record; what a Launcher remembers only saves it some looks, so that of a later daemon
+awaits and stops a launch exactly like the one that started it. The values of the command's
+environment pass by inheritance and are never written down.
+"""
+
+import asyncio
+import importlib.util
+import json
+import marshal
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, field
+from functools import cache, partial
+from pathlib import Path
+
+from codencer.errors import InvalidInput, LaunchFailed, StorageFailed
+from codencer.model.launch import ExitRecord, Launch, LaunchStatus, Limits, ProcessNote
+from codencer.process import folder as folders
+from codencer.process import tree
+from codencer.process.procfs import read_stat
+from codencer.process.waiting import off_loop, process_end, readable
+from codencer.process.watch import changed
+
+_SUPERVISOR = Path(__file__).parents[1] / "supervisor.py"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to start and how: `env` is the command's complete environment, without the marker.
+
+    `marker` must belong to this launch alone: when the launch ends, every process that still
+    has it in its environment is killed.
+    """
+
+    launch: Launch
+    limits: Limits
+    cwd: Path
+    env: dict[str, str]
+    marker: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """A supervisor was spawned; whether it starts the command, `Launcher.started` tells."""
+
+    pid: int
+
+
+Wrap = Callable[[Order], Sequence[str]]
+"""Turns an order into the words really executed; the place for a sandbox."""
+
+
+def unwrapped(order: Order) -> Sequence[str]:
+    """The command as it is."""
+    return order.launch.argv
+
+
+@dataclass
+class _Own:
+    """A supervisor that is a child of ours, so that it can be reaped."""
+
+    process: subprocess.Popen[bytes]
+    start_ticks: int
+    announcement: int
+    agent: int | None = None
+    listening: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def listen(self) -> int | None:
+        """The command's pid, once its supervisor has announced it or is gone without."""
+        async with self.listening:
+            if self.announcement >= 0:
+                await readable(self.announcement)
+                said = os.read(self.announcement, 64)
+                self.agent = int(said) if said else None
+                self.hang_up()
+            return self.agent
+
+    def hang_up(self) -> None:
+        if self.announcement >= 0:
+            os.close(self.announcement)
+            self.announcement = -1
+
+
+class Launcher:
+    """Starts, awaits, adopts and stops launches. One per daemon; its async methods on one loop."""
+
+    def __init__(self, python: str = sys.executable, wrap: Wrap = unwrapped) -> None:
+        self._python = python
+        self._wrap = wrap
+        self._own: dict[Path, _Own] = {}
+
+    def start(self, folder: Path, order: Order) -> Started:
+        """Lay out the launch folder and spawn its supervisor; blocks for a few milliseconds.
+
+        Calling it again on an unclaimed folder is safe: one of the supervisors gets the claim.
+
+        Raises:
+            LaunchFailed: no supervisor could be spawned, or the launch was claimed before.
+            StorageFailed: the folder could not be written.
+        """
+        folder = _absolute(folder)
+        self._reap()
+        if folders.read_claim(folder) is not None:
+            raise LaunchFailed(
+                f"the launch in {folder} was started or withdrawn before; nothing was started now"
+            )
+        script = self._lay_out(folder, order)
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        try:
+            with open(folder / "supervisor.log", "ab", buffering=0, opener=_private) as log:
+                process = subprocess.Popen(
+                    [self._python, "-I", "-S", script, folder],
+                    stdin=subprocess.DEVNULL,
+                    stdout=writer,
+                    stderr=log,
+                    env=order.env,
+                    cwd="/",
+                    start_new_session=True,
+                )
+        except (OSError, ValueError) as problem:
+            os.close(reader)
+            raise LaunchFailed(
+                f"no supervisor could be started for {folder}: {problem}; nothing runs, try again"
+            ) from problem
+        finally:
+            os.close(writer)
+        stat = read_stat(process.pid)
+        self._own[folder] = _Own(process, stat.start_ticks if stat else 0, reader)
+        return Started(pid=process.pid)
+
+    async def started(self, folder: Path) -> int | None:
+        """Wait until the command runs and return its pid; None when it did not start.
+
+        Known at once for a launch adopted from an earlier daemon.
+        """
+        folder = _absolute(folder)
+        own = self._own.get(folder)
+        announced = await own.listen() if own is not None else None
+        if announced is not None:
+            return announced
+        claim = await off_loop(partial(folders.read_claim, folder))
+        if claim is not None and claim.agent is None and not claim.tombstone:
+            await self._await_announcement(folder)
+            claim = await off_loop(partial(folders.read_claim, folder))
+        return claim.agent if claim is not None else None
+
+    async def finished(self, folder: Path) -> ExitRecord | None:
+        """Wait until the launch's supervisor is gone and return its record; None: there is none.
+
+        Raises:
+            IncompatibleVersion: a newer supervisor wrote the record.
+        """
+        folder = _absolute(folder)
+        own = self._own.get(folder)
+        if own is not None:
+            await process_end(own.process.pid, own.start_ticks)
+            await off_loop(own.process.wait)
+            await own.listen()
+            self._own.pop(folder, None)
+        await self._gone(folder)
+        return await off_loop(partial(folders.read_exit, folder))
+
+    def status(self, folder: Path) -> LaunchStatus:
+        """What is known of a launch, also when an earlier daemon started it."""
+        return folders.status(folder)
+
+    def entomb(self, folder: Path) -> bool:
+        """Withdraw a launch. True: it has not started and never will. False: it was claimed."""
+        return folders.entomb(folder)
+
+    def stop(self, folder: Path) -> None:
+        """Ask for the end of the whole tree and return at once; `finished` tells when it is done.
+
+        A launch that nobody has claimed yet is withdrawn; one that has ended is left alone.
+        """
+        claim = folders.read_claim(folder)
+        if claim is None and folders.entomb(folder):
+            return
+        claim = claim or folders.read_claim(folder)
+        if claim is None or not claim.pid or not folders.is_alive(folder, claim):
+            return
+        if not hasattr(os, "pidfd_open"):
+            # The lock was held a moment ago by exactly this process.
+            os.kill(claim.pid, signal.SIGTERM)
+            return
+        try:
+            handle = os.pidfd_open(claim.pid)
+        except OSError:
+            return  # ended meanwhile
+        try:
+            stat = read_stat(claim.pid)
+            if stat is not None and stat.start_ticks == claim.start_ticks:
+                signal.pidfd_send_signal(handle, signal.SIGTERM)
+        except ProcessLookupError:
+            return
+        finally:
+            os.close(handle)
+
+    def sweep(self, marker: str) -> list[ProcessNote]:
+        """Kill every process of a launch whose supervisor is dead; blocks until they are gone.
+
+        Raises:
+            LaunchFailed: some cannot be killed.
+        """
+        return tree.sweep(_checked(marker))
+
+    def let_go(self) -> None:
+        """Give up the launches of this daemon: they go on, and whoever comes next adopts them."""
+        for own in self._own.values():
+            own.hang_up()
+            # Not ours to reap any more; without this Popen would complain of a process still running.
+            own.process.returncode = own.process.poll() or 0
+        self._own.clear()
+
+    async def _await_announcement(self, folder: Path) -> None:
+        """Wait until a claimed launch has started its command, or never will."""
+        waits = {asyncio.create_task(self._announced(folder)), asyncio.create_task(self._gone(folder))}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _announced(self, folder: Path) -> None:
+        async with aclosing(changed(folder / "claim")) as looks:
+            async for _ in looks:
+                claim = await off_loop(partial(folders.read_claim, folder))
+                if claim is not None and claim.agent is not None:
+                    return
+
+    async def _gone(self, folder: Path) -> None:
+        """Wait until nobody holds the launch's claim."""
+        claim = await off_loop(partial(folders.read_claim, folder))
+        if await off_loop(partial(folders.is_alive, folder, claim)):
+            assert claim is not None  # for an owner who is alive
+            await process_end(claim.pid, claim.start_ticks)
+            # Where the kernel could not tell, because the owner lives in another pid
+            # namespace or there are no pidfds, this waits for the end of its lock.
+            await off_loop(partial(folders.await_release, folder))
+
+    def _lay_out(self, folder: Path, order: Order) -> str:
+        """Write the launch folder and return the path of the script to run."""
+        words = list(self._wrap(order))
+        if not words or not words[0]:
+            raise InvalidInput("an empty command cannot be started")
+        spec = {
+            "protocol": folders.PROTOCOL,
+            "argv": [_portable(word) for word in words],
+            "cwd": _portable(os.path.abspath(order.cwd)),
+            "stdin": "stdin" if order.launch.stdin else None,
+            "stdout": "stdout",
+            "stderr": "stderr",
+            "limits": asdict(order.limits),
+            "marker": _checked(order.marker),
+        }
+        source, compiled = _supervisor()
+        # Compiling takes the supervisor longer than starting; another Python cannot read it, though.
+        script = "supervisor.pyc" if self._python == sys.executable else "supervisor.py"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folders.write_file(folder / "supervisor.py", source)
+            if script == "supervisor.pyc":
+                folders.write_file(folder / script, compiled)
+            if order.launch.stdin:
+                folders.write_file(folder / "stdin", order.launch.stdin)
+            for name in ("stdout", "stderr"):
+                os.close(os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600))
+            folders.write_file(folder / "launch.json", json.dumps(spec, indent=1).encode() + b"\n")
+        except OSError as problem:
+            raise StorageFailed(
+                f"the launch folder {folder} could not be written: {problem.strerror}; nothing was started"
+            ) from problem
+        return str(folder / script)
+
+    def _reap(self) -> None:
+        """Collect supervisors that ended while nobody awaited them."""
+        for own in list(self._own.values()):
+            own.process.poll()
+
+
+@cache
+def _supervisor() -> tuple[bytes, bytes]:
+    """The supervisor's source and the same compiled, in the format of a .pyc (PEP 552)."""
+    source = _SUPERVISOR.read_bytes()
+    code = marshal.dumps(compile(source, _SUPERVISOR.name, "exec", dont_inherit=True))
+    return source, importlib.util.MAGIC_NUMBER + bytes(12) + code
+
+
+def _absolute(folder: Path) -> Path:
+    return folder.absolute()
+
+
+def _checked(marker: str) -> str:
+    if not marker or not marker.isascii() or not marker.isprintable():
+        raise InvalidInput(f"{marker!a} cannot mark a launch: printable ASCII only, and not empty")
+    return marker
+
+
+def _portable(word: str) -> str:
+    """The same bytes as text that the supervisor reads in any locale."""
+    return os.fsencode(word).decode("utf-8", "surrogateescape")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

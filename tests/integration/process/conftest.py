@@ -1,0 +1,112 @@
+"""Real process trees, and the proof after each test that nothing of them is left."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from codencer.model.launch import Launch, Limits
+from codencer.process.launches import Launcher, Order
+from codencer.process.procfs import all_pids, has_in_environment, read_bytes, read_stat
+from codencer.process.watch import changed
+
+
+def zombies() -> set[int]:
+    stats = [stat for pid in all_pids() if (stat := read_stat(pid)) is not None]
+    return {stat.pid for stat in stats if stat.parent == os.getpid() and stat.state == "Z"}
+
+
+@pytest.fixture
+def marker() -> Iterator[str]:
+    """A marker no other test has; afterwards no process has it, and no zombie of ours is left."""
+    mine = f"test-{uuid.uuid4()}"
+    before = zombies()
+    yield mine
+    left = [pid for pid in all_pids() if has_in_environment(pid, f"CODENCER_LAUNCH={mine}".encode())]
+    assert left == [], [read_bytes(f"/proc/{pid}/cmdline") for pid in left]
+    assert zombies() <= before
+
+
+@pytest.fixture
+def launcher() -> Launcher:
+    return Launcher()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "launch"
+
+
+@pytest.fixture
+def order(tmp_path: Path, marker: str) -> Callable[..., Order]:
+    """`order("sh", "-c", "…", stdin=b"…", env={…}, cwd=…, wall_seconds=…, …)`."""
+
+    def make(
+        *argv: str,
+        stdin: bytes = b"",
+        env: dict[str, str] | None = None,
+        cwd: Path = tmp_path,
+        wall_seconds: float = 60,
+        idle_seconds: float = 0,
+        output_bytes: int = 1 << 30,
+        grace_seconds: float = 5,
+    ) -> Order:
+        return Order(
+            launch=Launch(argv=argv, stdin=stdin),
+            limits=Limits(
+                wall_seconds=wall_seconds,
+                idle_seconds=idle_seconds,
+                output_bytes=output_bytes,
+                grace_seconds=grace_seconds,
+            ),
+            cwd=cwd,
+            env={"PATH": os.environ["PATH"], **(env or {})},
+            marker=marker,
+        )
+
+    return make
+
+
+@pytest.fixture
+def python(order: Callable[..., Order]) -> Callable[..., Order]:
+    """`python("print(1)", wall_seconds=…)`: an order for a Python program that starts quickly."""
+
+    def make(code: str, *arguments: str, **rest: object) -> Order:
+        return order(sys.executable, "-I", "-S", "-c", code, *arguments, **rest)
+
+    return make
+
+
+@pytest.fixture
+def bystander() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """`bystander({"NAME": "value"})`: a sleeping process that belongs to no launch."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def make(env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen(["/bin/sleep", "60"], env=env or {}))
+        return started[-1]
+
+    yield make
+    for each in started:
+        each.kill()
+        each.wait()
+
+
+@pytest.fixture
+def until_says() -> Callable[[Path, str], Awaitable[str]]:
+    """`await until_says(path, "ready")`: the file's text as soon as it contains that."""
+
+    async def wait(path: Path, words: str) -> str:
+        async with asyncio.timeout(20), aclosing(changed(path)) as looks:
+            async for _ in looks:
+                if words in (text := await asyncio.to_thread(path.read_text)):
+                    return text
+        raise AssertionError("following a file does not end by itself")
+
+    return wait

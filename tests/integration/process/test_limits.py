@@ -1,0 +1,120 @@
+"""Limits and stopping: kept by the supervisor alone, with grace where grace is given."""
+
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from codencer.model.launch import ExitReason, ExitRecord
+from codencer.process.launches import Launcher, Order
+
+pytestmark = pytest.mark.anyio
+
+MakeOrder = Callable[..., Order]
+Until = Callable[[Path, str], Awaitable[str]]
+
+
+async def ended(launcher: Launcher, folder: Path, order: Order) -> ExitRecord:
+    launcher.start(folder, order)
+    record = await launcher.finished(folder)
+    assert record is not None
+    return record
+
+
+async def test_wall_clock(launcher: Launcher, folder: Path, order: MakeOrder) -> None:
+    record = await ended(launcher, folder, order("sleep", "60", wall_seconds=0.2))
+    assert (record.reason, record.code, record.signal) == (ExitReason.TIMEOUT, None, signal.SIGTERM)
+    assert 200_000 <= record.duration_us < 5_000_000
+
+
+async def test_grace_lets_it_end_by_itself(launcher: Launcher, folder: Path, order: MakeOrder) -> None:
+    script = "trap 'echo bye; exit 7' TERM; sleep 60 & wait"
+    record = await ended(launcher, folder, order("sh", "-c", script, wall_seconds=0.2))
+    assert (record.reason, record.code) == (ExitReason.TIMEOUT, 7)
+    assert (folder / "stdout").read_text() == "bye\n"
+
+
+async def test_whoever_ignores_term_is_killed_after_the_grace(
+    launcher: Launcher, folder: Path, order: MakeOrder
+) -> None:
+    script = "trap '' TERM; sleep 60; sleep 60"
+    record = await ended(launcher, folder, order("sh", "-c", script, wall_seconds=0.1, grace_seconds=0.3))
+    assert (record.reason, record.signal) == (ExitReason.TIMEOUT, signal.SIGKILL)
+    assert record.duration_us >= 400_000
+    assert [note.name for note in record.killed] == ["sleep"]
+    assert record.survivors == ()
+
+
+async def test_no_grace_at_all(launcher: Launcher, folder: Path, order: MakeOrder) -> None:
+    began = time.monotonic()
+    script = "trap '' TERM; sleep 60; sleep 60"
+    record = await ended(launcher, folder, order("sh", "-c", script, wall_seconds=0.1, grace_seconds=0))
+    assert record.signal == signal.SIGKILL
+    assert time.monotonic() - began < 5
+
+
+async def test_silence(launcher: Launcher, folder: Path, order: MakeOrder) -> None:
+    record = await ended(launcher, folder, order("sh", "-c", "echo one; sleep 60", idle_seconds=0.3))
+    assert record.reason is ExitReason.IDLE_TIMEOUT
+    assert record.duration_us >= 300_000
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+async def test_output_on_either_stream_is_a_sign_of_life(
+    launcher: Launcher, folder: Path, python: MakeOrder, stream: str
+) -> None:
+    code = (
+        f"import sys, time\nfor _ in range(8): sys.{stream}.write('x'); sys.{stream}.flush(); time.sleep(.1)"
+    )
+    record = await ended(launcher, folder, python(code, idle_seconds=0.6))
+    assert (record.reason, record.code) == (ExitReason.EXITED, 0)
+    assert record.duration_us >= 700_000
+
+
+async def test_too_much_output(launcher: Launcher, folder: Path, order: MakeOrder) -> None:
+    script = "yes | head -c 3000000; exec sleep 60"
+    record = await ended(launcher, folder, order("sh", "-c", script, output_bytes=1_000_000))
+    assert record.reason is ExitReason.OUTPUT_LIMIT
+
+
+async def test_output_up_to_the_limit(launcher: Launcher, folder: Path, order: MakeOrder) -> None:
+    script = "head -c 500000 /dev/zero; head -c 500000 /dev/zero >&2; sleep .5"
+    record = await ended(launcher, folder, order("sh", "-c", script, output_bytes=1_000_000))
+    assert record.reason is ExitReason.EXITED
+
+
+async def test_stop(launcher: Launcher, folder: Path, order: MakeOrder, until_says: Until) -> None:
+    launcher.start(folder, order("sh", "-c", "echo ready; exec sleep 60"))
+    await until_says(folder / "stdout", "ready")
+    launcher.stop(folder)
+    launcher.stop(folder)
+    record = await launcher.finished(folder)
+    assert record is not None
+    assert (record.reason, record.signal) == (ExitReason.STOPPED, signal.SIGTERM)
+
+
+async def test_stop_at_any_moment_of_the_start(launcher: Launcher, folder: Path, order: MakeOrder) -> None:
+    for number in range(12):
+        each = folder.with_name(f"launch{number}")
+        launcher.start(each, order("sleep", "60"))
+        deadline = time.monotonic() + number * 0.003
+        while time.monotonic() < deadline:
+            launcher.status(each)
+        launcher.stop(each)
+        record = await launcher.finished(each)
+        assert record is not None
+        assert record.reason in {ExitReason.STOPPED, ExitReason.NOT_STARTED}
+
+
+async def test_a_suspended_command_can_be_stopped(
+    launcher: Launcher, folder: Path, order: MakeOrder, until_says: Until
+) -> None:
+    script = "trap 'exit 9' TERM; echo ready; kill -STOP $$; sleep 60"
+    launcher.start(folder, order("sh", "-c", script))
+    await until_says(folder / "stdout", "ready")
+    launcher.stop(folder)
+    record = await launcher.finished(folder)
+    assert record is not None
+    assert (record.reason, record.code) == (ExitReason.STOPPED, 9)

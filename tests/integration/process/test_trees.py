@@ -1,0 +1,149 @@
+"""Whole trees: whatever a command leaves behind is found, ended and named."""
+
+import asyncio
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from codencer.model.launch import ExitReason, ExitRecord
+from codencer.process import tree
+from codencer.process.launches import Launcher, Order
+
+pytestmark = pytest.mark.anyio
+
+MakeOrder = Callable[..., Order]
+MakeBystander = Callable[..., subprocess.Popen[bytes]]
+Until = Callable[[Path, str], Awaitable[str]]
+
+IN_OWN_SESSION = "setsid sh -c 'echo $$; exec sleep 60' & "
+DOUBLE_FORK = """
+import os, signal, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print(os.getpid(), flush=True)
+        time.sleep(60)
+    os._exit(0)
+os.wait()
+while not os.fstat(1).st_size: pass
+"""
+STORM = """
+import os, time
+end = time.monotonic() + 30
+for _ in range(3):
+    if os.fork() == 0:
+        while time.monotonic() < end:
+            if os.fork(): os._exit(0)
+            os.setsid()
+        os._exit(0)
+print("ready", flush=True)
+time.sleep(60)
+"""
+MANY = """
+import os, time
+for _ in range(6):
+    os.fork()
+    if os.getpid() % 2: os.setsid() if os.getpgrp() != os.getpid() else None
+print("x", flush=True)
+time.sleep(60)
+"""
+
+
+async def ended(launcher: Launcher, folder: Path, order: Order) -> ExitRecord:
+    launcher.start(folder, order)
+    record = await launcher.finished(folder)
+    assert record is not None
+    return record
+
+
+async def test_a_child_holding_the_output_open_delays_nothing(
+    launcher: Launcher, folder: Path, order: MakeOrder
+) -> None:
+    began = time.monotonic()
+    record = await ended(launcher, folder, order("sh", "-c", "sleep 60 & exit 4"))
+    assert time.monotonic() - began < 5
+    assert (record.reason, record.code) == (ExitReason.EXITED, 4)
+    assert [note.name in {"sh", "sleep"} for note in record.killed] == [True]  # before or after its exec
+    assert record.survivors == ()
+
+
+async def test_grandchildren_in_sessions_of_their_own(
+    launcher: Launcher, folder: Path, order: MakeOrder
+) -> None:
+    record = await ended(launcher, folder, order("sh", "-c", IN_OWN_SESSION * 3 + "sleep .2"))
+    pids = {int(line) for line in (folder / "stdout").read_text().split()}
+    assert len(pids) == 3
+    assert {note.pid for note in record.killed} == pids
+
+
+async def test_grandchildren_of_a_command_that_is_stopped(
+    launcher: Launcher, folder: Path, order: MakeOrder, until_says: Until
+) -> None:
+    launcher.start(folder, order("sh", "-c", IN_OWN_SESSION + "sleep 60"))
+    grandchild = int(await until_says(folder / "stdout", "\n"))
+    launcher.stop(folder)
+    record = await launcher.finished(folder)
+    assert record is not None
+    assert grandchild in {note.pid for note in record.killed}
+
+
+async def test_a_daemon_that_ignores_term(launcher: Launcher, folder: Path, python: MakeOrder) -> None:
+    record = await ended(launcher, folder, python(DOUBLE_FORK))
+    assert (record.reason, record.code) == (ExitReason.EXITED, 0)
+    assert [note.pid for note in record.killed] == [int((folder / "stdout").read_text())]
+
+
+async def test_leftovers_may_say_goodbye(launcher: Launcher, folder: Path, order: MakeOrder) -> None:
+    left = "(trap 'echo bye; exit 0' TERM; echo here; sleep 60 & wait) & "
+    script = left + 'while [ "$(wc -c <"$0")" = 0 ]; do :; done'
+    record = await ended(launcher, folder, order("sh", "-c", script, str(folder / "stdout")))
+    assert (folder / "stdout").read_text() == "here\nbye\n"
+    assert len(record.killed) == 2
+
+
+async def test_fork_storm(launcher: Launcher, folder: Path, python: MakeOrder, until_says: Until) -> None:
+    launcher.start(folder, python(STORM, grace_seconds=0.2))
+    await until_says(folder / "stdout", "ready")
+    began = time.monotonic()
+    launcher.stop(folder)
+    record = await launcher.finished(folder)
+    assert record is not None
+    assert record.survivors == ()
+    assert time.monotonic() - began < 15
+
+
+async def test_a_wide_tree(launcher: Launcher, folder: Path, python: MakeOrder, until_says: Until) -> None:
+    launcher.start(folder, python(MANY, grace_seconds=1))
+    await until_says(folder / "stdout", "x\n" * 64)
+    usage = tree.usage(folder)
+    assert usage is not None
+    assert usage.processes == 64
+    assert usage.rss_bytes > 64 * 100_000
+    launcher.stop(folder)
+    record = await launcher.finished(folder)
+    assert record is not None
+    assert record.survivors == ()
+    assert tree.usage(folder) is None
+
+
+async def test_a_marked_process_that_is_no_descendant(
+    launcher: Launcher, folder: Path, order: MakeOrder, marker: str, bystander: MakeBystander
+) -> None:
+    escaped = bystander({"CODENCER_LAUNCH": marker})
+    record = await ended(launcher, folder, order("true"))
+    assert await asyncio.to_thread(escaped.wait, 10) == -9
+    assert [(note.pid, note.name) for note in record.killed] == [(escaped.pid, "sleep")]
+
+
+async def test_a_similar_marker_is_another_launch(
+    launcher: Launcher, folder: Path, order: MakeOrder, marker: str, bystander: MakeBystander
+) -> None:
+    other = bystander({"CODENCER_LAUNCH": marker + "0"})
+    record = await ended(launcher, folder, order("true"))
+    assert record.killed == ()
+    assert launcher.sweep(marker) == []
+    assert other.poll() is None
