@@ -1,0 +1,83 @@
+"""The instance and its surroundings: /instance, /adapters, trust, clean-up, health, metrics."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from codencer import API_VERSION, __version__
+from codencer.api.access import actor
+from codencer.api.answers import answer
+from codencer.api.bodies import body
+from codencer.api.openapi import anything, stream, takes
+from codencer.api.peers import refuse_from_attempt
+from codencer.engine import Engine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkout:
+    """`checkout` is the absolute folder of the work tree whose commands are to be trusted."""
+
+    checkout: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collect:
+    dry_run: bool = False
+
+
+def router(engine: Engine) -> APIRouter:
+    routes = APIRouter(tags=["instance"])
+
+    @routes.get("/instance", responses=anything("Which daemon this is and where its things are."))
+    async def instance() -> Response:
+        """The daemon and the repository it serves."""
+        return answer(await engine.instance())
+
+    @routes.get("/adapters", responses=anything("A list: each adapter, its version and problem."))
+    async def adapters() -> Response:
+        """Every adapter and whether its agent can be used here."""
+        return answer(await engine.adapters())
+
+    @routes.get("/trust", responses=anything("A list: commands of project files not trusted yet."))
+    async def pending(checkout: str) -> Response:
+        """What `POST /trust` for this checkout would allow to run."""
+        return answer(await engine.pending_trust(checkout))
+
+    @routes.post("/trust", responses=anything("What is trusted now."), openapi_extra=takes(Checkout))
+    async def trust(request: Request, given: Annotated[Checkout, Depends(body(Checkout))]) -> Response:
+        """Trust the commands that the project's own files name, by their content."""
+        await refuse_from_attempt(request, "trust commands")
+        return answer(await engine.trust(given.checkout, actor(request)))
+
+    @routes.post("/gc", responses=anything("A list: what was removed."), openapi_extra=takes(Collect))
+    async def gc(given: Annotated[Collect, Depends(body(Collect))]) -> Response:
+        """Remove what is provably no longer needed."""
+        return answer(await engine.gc(given.dry_run))
+
+    return routes
+
+
+def probes(engine: Engine) -> APIRouter:
+    """The paths outside the versioned prefix."""
+    routes = APIRouter(tags=["probes"])
+
+    @routes.get("/health", responses=anything("It answers."))
+    async def health() -> Response:
+        """Whether the daemon and its ledger answer."""
+        await engine.list_runs(state=None)
+        return answer({"status": "ok"})
+
+    @routes.get("/version", responses=anything("Versions of the program and of the API."))
+    async def version() -> Response:
+        """The versions; clients compare `api_version`."""
+        return answer({"version": __version__, "api_version": API_VERSION})
+
+    @routes.get("/metrics", responses=stream("text/plain", "Prometheus text format."))
+    async def metrics() -> Response:
+        """Counts for a monitor."""
+        lines = [f'codencer_info{{version="{__version__}"}} 1']
+        lines += [f"{name} {value}" for name, value in (await engine.counts()).items()]
+        return Response("\n".join((*lines, "")), media_type="text/plain; version=0.0.4")
+
+    return routes

@@ -1,0 +1,44 @@
+"""What runs and steps look like as JSON, for the OpenAPI document; `engine.views` makes them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from codencer.model.run import RunState
+from codencer.model.step import StepState
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunView:
+    id: str
+    state: RunState
+    project_id: str
+    conversation: str
+    planner: str
+    executor: str
+    steps_total: int
+    steps_unsettled: int
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepView:
+    id: str
+    run_id: str
+    name: str
+    title: str
+    state: StepState
+    settled: bool
+    revision: int
+    adapter: str
+    policy: str
+    base: dict[str, Any]
+    attempts: int
+    attempt_id: str | None
+    cancel_requested: bool
+    summary: str
+    waiting: str | None
+    is_simulation: bool
+    retryable: bool
+    created_at: str
+    updated_at: str

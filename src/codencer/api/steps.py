@@ -1,0 +1,183 @@
+"""Steps: their state, result, evidence, and what a person may ask of them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import FileResponse, StreamingResponse
+
+from codencer.api.access import actor
+from codencer.api.addresses import Address
+from codencer.api.answers import answer
+from codencer.api.bodies import body
+from codencer.api.logs import followed, present
+from codencer.api.openapi import anything, one, several, stream, takes
+from codencer.api.peers import refuse_from_attempt
+from codencer.api.shapes import StepView
+from codencer.engine import Engine
+from codencer.engine.views import step_view
+from codencer.errors import Conflict, InvalidInput
+from codencer.model.artifact import Artifact
+from codencer.model.attempt import Attempt
+from codencer.model.result import ResultSpec
+from codencer.model.validation import ValidationResult
+
+
+class LogStream(StrEnum):
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+class LandForm(StrEnum):
+    COMMIT = "commit"
+    BRANCH = "branch"
+    PATCH = "patch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nothing:
+    """An empty body."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """`feedback` is told to the agent; `force` also retries what was completed."""
+
+    adapter: str | None = None
+    feedback: str | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Land:
+    """`target` names the branch or the absolute patch file; `checkout` is the work tree to land in."""
+
+    checkout: str
+    form: LandForm = LandForm.COMMIT
+    target: str | None = None
+    force: bool = False
+
+
+def router(engine: Engine) -> APIRouter:
+    routes = APIRouter(tags=["steps"])
+    _add_reading(routes, engine)
+    _add_streams(routes, engine)
+    _add_changing(routes, engine)
+    return routes
+
+
+def _add_reading(routes: APIRouter, engine: Engine) -> None:
+    @routes.get("/steps/{step}", responses=one(StepView))
+    async def get_step(step: Address) -> Response:
+        """One step: the one source of truth about its state."""
+        found = await engine.get_step(step)
+        return answer(step_view(found, engine.waiting_reason(found)))
+
+    @routes.get("/steps/{step}/result", responses=one(ResultSpec))
+    async def get_result(step: Address) -> Response:
+        """The step's ResultSpec, which also says so while it is not settled."""
+        return answer(await engine.result(step))
+
+    @routes.get("/steps/{step}/attempts", responses=several(Attempt))
+    async def list_attempts(step: Address) -> Response:
+        """List the tries at a step, first one first."""
+        return answer(await engine.attempts(step))
+
+    @routes.get("/steps/{step}/validations", responses=several(ValidationResult))
+    async def list_validations(step: Address) -> Response:
+        """What the newest attempt's validations said."""
+        return answer(await engine.validations(step))
+
+    @routes.get("/steps/{step}/artifacts", responses=several(Artifact))
+    async def list_artifacts(step: Address) -> Response:
+        """The newest attempt's files of evidence with size and SHA-256."""
+        return answer(await engine.artifacts(step))
+
+    @routes.get("/steps/{step}/where", responses=anything("The workspace or the snapshot."))
+    async def get_where(step: Address) -> Response:
+        """The workspace while it exists, else how to check the snapshot out."""
+        return answer(await engine.where(step))
+
+
+def _add_streams(routes: APIRouter, engine: Engine) -> None:
+    @routes.get("/artifacts/{artifact}/content", responses=stream("*/*", "The file itself."))
+    async def get_artifact(artifact: Address) -> Response:
+        """The content of one artifact, served only when it is the file that was recorded."""
+        found, path = await engine.artifact(artifact)
+        return FileResponse(path, media_type=found.media_type)
+
+    @routes.get("/steps/{step}/diff", responses=stream("text/x-diff", "Base to snapshot, as a patch."))
+    async def get_diff(step: Address, stat: bool = False) -> Response:
+        """Everything the newest attempt changed, whether the agent committed it or not."""
+        data = await engine.diff(step, stat=stat)
+        return Response(data, media_type="text/plain" if stat else "text/x-diff")
+
+    @routes.get("/steps/{step}/logs", responses=stream("text/plain", "What the agent printed."))
+    async def get_logs(
+        step: Address,
+        stream: LogStream = LogStream.STDOUT,
+        follow: bool = False,
+        offset: int = 0,
+    ) -> Response:
+        """Stream the newest attempt's output; with `follow` until the agent has ended.
+
+        A negative `offset` counts from the end.
+        """
+        found = await engine.get_step(step)
+        stderr = stream is LogStream.STDERR
+        if follow:
+            pieces = followed(engine, found, stderr=stderr, offset=offset)
+        else:
+            pieces = present((await engine.log_file(found.id, stderr=stderr)).path, offset)
+        return StreamingResponse(pieces, media_type="application/octet-stream")
+
+
+def _add_changing(routes: APIRouter, engine: Engine) -> None:
+    @routes.post("/steps/{step}/cancel", responses=one(StepView), openapi_extra=takes(Nothing))
+    async def cancel(
+        step: Address, request: Request, _: Annotated[Nothing, Depends(body(Nothing))]
+    ) -> Response:
+        """Stop a step; its work so far is kept as a snapshot."""
+        return answer(step_view(await engine.cancel(step, actor(request))))
+
+    @routes.post("/steps/{step}/retry", responses=one(StepView), openapi_extra=takes(Retry))
+    async def retry(
+        step: Address, request: Request, given: Annotated[Retry, Depends(body(Retry))]
+    ) -> Response:
+        """Queue a settled step for another attempt."""
+        again = await engine.retry(
+            step, actor(request), adapter=given.adapter, feedback=given.feedback, force=given.force
+        )
+        return answer(step_view(again))
+
+    @routes.post("/steps/{step}/answer", responses=one(StepView), openapi_extra=takes(Answer))
+    async def answer_question(step: Address, _: Annotated[Answer, Depends(body(Answer))]) -> Response:
+        """Answer the question a running agent waits on; refused when none does."""
+        found = await engine.get_step(step)
+        raise Conflict(
+            f"no question of step {found.id} waits for an answer: its agent takes none while it runs. "
+            f"`codencer step retry {found.id} --feedback TEXT` tells it in a new attempt"
+        )
+
+    @routes.post("/steps/{step}/land", responses=anything("What was landed."), openapi_extra=takes(Land))
+    async def land(step: Address, request: Request, given: Annotated[Land, Depends(body(Land))]) -> Response:
+        """Bring a step's snapshot into the user's repository; changes nothing when it refuses."""
+        await refuse_from_attempt(request, "land changes")
+        if not Path(given.checkout).is_absolute():
+            raise InvalidInput(f"checkout must be an absolute path, not {given.checkout!a}")
+        landed = await engine.land(
+            step,
+            actor(request),
+            form=given.form.value,
+            target=given.target,
+            checkout=given.checkout,
+            force=given.force,
+        )
+        return answer(landed)

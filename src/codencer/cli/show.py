@@ -1,0 +1,92 @@
+"""How runs, steps and results look to a person; with `--json` they are printed as they came."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from codencer.cli.exits import exit_code_for
+from codencer.cli.face import Face, short
+from codencer.client.daemon import Daemon, path
+
+STEP_HEAD = ("STEP", "NAME", "STATE", "TRIES", "ADAPTER", "TITLE")
+RUN_HEAD = ("RUN", "STATE", "STEPS", "UNSETTLED", "PROJECT", "STARTED")
+TITLE_WIDTH = 60
+
+
+def step_row(step: dict[str, Any]) -> tuple[object, ...]:
+    title = step["title"].replace("\n", " ")[:TITLE_WIDTH]
+    return (short(step["id"]), step["name"], step["state"], step["attempts"], step["adapter"], title)
+
+
+def run_row(run: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        *(run["id"], run["state"], run["steps_total"], run["steps_unsettled"]),
+        *(run["project_id"], run["created_at"]),
+    )
+
+
+def run_fields(run: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    yield "run", run["id"]
+    yield "state", run["state"]
+    yield "steps", f"{run['steps_total']}, {run['steps_unsettled']} unsettled"
+    for name in ("project_id", "conversation", "planner", "executor"):
+        yield name.removesuffix("_id"), run[name]
+    yield "started", run["created_at"]
+
+
+def step_fields(step: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    yield "step", f"{step['id']} ({step['run_id']}/{step['name']})"
+    yield "title", step["title"]
+    yield "state", step["state"]
+    yield "waiting", step.get("waiting")
+    yield "adapter", step["adapter"] + (" (simulation)" if step["is_simulation"] else "")
+    yield "attempts", step["attempts"]
+    yield "summary", step["summary"]
+    yield "updated", step["updated_at"]
+
+
+def result_fields(result: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    yield "step", f"{result['step_id']} ({result['run_id']}/{result['step_name']})"
+    yield "state", result["state"]
+    yield "summary", result["summary"]
+    yield "attempt", f"{result['attempt_number']} by {result['adapter'] or 'nobody yet'}"
+    yield "snapshot", result["snapshot_commit"]
+    yield "files", _changes(result["files_changed"])
+    for validation in result["validations"]:
+        yield "validation", f"{validation['name']}: {validation['state']}"
+    if policy := result["policy"]:
+        yield "policy", f"{policy['name']} says {policy['decision']}"
+        for reason in policy["reasons"]:
+            yield "because", reason
+    for warning in result["warnings"]:
+        yield "warning", warning
+    for question in result["questions"]:
+        yield "question", question
+
+
+def _changes(files: list[dict[str, Any]]) -> str:
+    additions = sum(each["additions"] or 0 for each in files)
+    deletions = sum(each["deletions"] or 0 for each in files)
+    return f"{len(files)} changed, +{additions} -{deletions}" if files else "none changed"
+
+
+def verdict(face: Face, daemon: Daemon, step: dict[str, Any]) -> int:
+    """Print how a settled step ended, what to do next (stderr), and return the exit code."""
+    result = daemon.get(path("steps", step["id"], "result"))
+    face.show(result, result_fields(result))
+    face.hint(next_command(step["id"], step["state"]))
+    return exit_code_for(step["state"])
+
+
+def next_command(step_id: str, state: str) -> str:
+    """The command a person most likely wants after this state."""
+    match state:
+        case "completed" | "completed_with_warnings":
+            return f"to see it: codencer step diff {step_id}; to take it: codencer land {step_id}"
+        case "failed_validation":
+            return f"what failed: codencer step validations {step_id}; again: codencer step retry {step_id}"
+        case "needs_approval" | "needs_manual_attention":
+            return f"a person is needed: codencer step result {step_id}"
+        case "cancelled":
+            return f"its work is kept: codencer step diff {step_id}; again: codencer step retry {step_id}"
+        case _:
+            return f"what it said: codencer step logs {step_id}; again: codencer step retry {step_id}"
