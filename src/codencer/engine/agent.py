@@ -17,13 +17,13 @@ from pathlib import Path
 from codencer.adapters import load
 from codencer.adapters.prompt import build_prompt
 from codencer.engine.environment import for_agent
-from codencer.engine.launching import marker_of, watch
+from codencer.engine.launching import marker_of, never_began, watch
 from codencer.engine.rooms import Trip
 from codencer.errors import CodencerError, LaunchFailed
 from codencer.model.attempt import AgentOutcome, AttemptState, Ending, ErrorKind
 from codencer.model.codec import encode
 from codencer.model.event import EventKind
-from codencer.model.launch import ExitRecord, LaunchStatus, Limits
+from codencer.model.launch import ExitRecord, Limits
 from codencer.model.ports import Adapter, Assignment
 from codencer.model.step import StepState
 from codencer.process.launches import Order
@@ -39,7 +39,7 @@ async def run_agent(trip: Trip) -> None:
     began = time.monotonic_ns()
     try:
         adapter = _adapter(trip)
-        folder = _standing_launch(trip) or await _launch(trip, adapter)
+        folder = await asyncio.to_thread(_standing_launch, trip) or await _launch(trip, adapter)
     except LaunchRefused as refusal:
         await _conclude(trip, None, _broken(f"the agent could not be started: {refusal.__cause__}"))
         return
@@ -70,8 +70,7 @@ def _standing_launch(trip: Trip) -> Path | None:
     if attempt.launch is None:
         return None
     folder = trip.rooms.layout.launch(attempt.id, attempt.launch)
-    never_began = launcher.status(folder) is LaunchStatus.UNCLAIMED and launcher.entomb(folder)
-    return None if never_began else folder
+    return None if never_began(launcher, folder) else folder
 
 
 async def _launch(trip: Trip, adapter: Adapter) -> Path:
@@ -127,7 +126,7 @@ def _order(trip: Trip, adapter: Adapter, name: str) -> Order:
         ),
         cwd=assignment.workspace,
         env=env,
-        marker=f"{attempt.id}/{name}",
+        marker=marker_of(trip, layout.launch(attempt.id, name)),
     )
 
 

@@ -22,7 +22,7 @@ async def watch(trip: Trip, folder: Path, marker: str) -> ExitRecord | None:
     try:
         await asyncio.wait({finished, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not finished.done():
-            launcher.stop(folder)
+            await asyncio.to_thread(launcher.stop, folder)
         record = await finished
     finally:
         stopping.cancel()
@@ -41,20 +41,23 @@ async def clear_away(trip: Trip, kind: str) -> int:
     launcher = trip.rooms.launcher
     folders = trip.rooms.layout.launches(trip.attempt.id, kind)
     for folder in folders:
-        if launcher.status(folder) is LaunchStatus.UNCLAIMED and launcher.entomb(folder):
+        if await asyncio.to_thread(never_began, launcher, folder):
             continue
-        await _stop(launcher, folder)
-        if launcher.status(folder) is LaunchStatus.LOST:
+        await asyncio.to_thread(launcher.stop, folder)
+        if await launcher.finished(folder) is None:
             await asyncio.to_thread(launcher.sweep, marker_of(trip, folder))
     return 1 + max((int(folder.name.rpartition("-")[2]) for folder in folders), default=0)
 
 
-async def _stop(launcher: Launcher, folder: Path) -> None:
-    if launcher.status(folder) is LaunchStatus.ALIVE:
-        launcher.stop(folder)
-        await launcher.finished(folder)
+def never_began(launcher: Launcher, folder: Path) -> bool:
+    """Whether a launch is certain never to start: its place was free, and now has our tombstone."""
+    return launcher.status(folder) is LaunchStatus.UNCLAIMED and launcher.entomb(folder)
 
 
 def marker_of(trip: Trip, folder: Path) -> str:
-    """What every process of this launch carries in its environment."""
-    return f"{trip.attempt.id}/{folder.name}"
+    """What every process of this launch carries in its environment.
+
+    The instance is in it because a copied state folder has the same attempts: whoever opens the
+    copy must not kill what belongs to the original.
+    """
+    return f"{trip.rooms.instance_id}/{trip.attempt.id}/{folder.name}"

@@ -35,6 +35,7 @@ def open_rooms(config: Config) -> Rooms:
         ) from problem
     store = open_store(config.repository.common_dir, layout.state)
     return Rooms(
+        instance_id=instance.id,
         config=config,
         layout=layout,
         ledger=Ledger.open(config.db_path),

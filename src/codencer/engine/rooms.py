@@ -19,6 +19,7 @@ from codencer.workspace.provisioned import ignoring_provisioned
 
 @dataclass(frozen=True, kw_only=True)
 class Rooms:
+    instance_id: str
     config: Config
     layout: Layout
     ledger: Ledger
@@ -66,8 +67,11 @@ class Trip:
             body["step_state"] = advance(self.step.state, step)
         return body
 
-    async def record(self, *entries: Entry) -> None:
-        """Write events of this attempt in one transaction; durable when it returns."""
+    async def record(self, *entries: Entry, also: Callable[[Transaction], None] | None = None) -> None:
+        """Write events of this attempt in one transaction; durable when it returns.
+
+        `also` may add what concerns more than the attempt, in the same transaction.
+        """
 
         def write(tx: Transaction) -> tuple[Step, Attempt]:
             for kind, body in entries:
@@ -78,6 +82,8 @@ class Trip:
                     step_id=self.step.id,
                     attempt_id=self.attempt.id,
                 )
+            if also is not None:
+                also(tx)
             return the_step(tx, self.step.id), the_attempt(tx, self.attempt.id)
 
         self.step, self.attempt = await self.rooms.ledger.write(write)

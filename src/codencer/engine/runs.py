@@ -22,7 +22,7 @@ async def start_run(rooms: Rooms, run_id: str | None, labels: RunLabels, actor: 
     Raises:
         InvalidInput: the id or a label is not usable. Conflict: the id is taken.
     """
-    chosen = check_name(run_id, "the run id") if run_id else f"run-{shown(new_id(IdKind.STEP))}"
+    chosen = check_name(run_id, "the run id") if run_id is not None else f"run-{shown(new_id(IdKind.STEP))}"
     for label in (labels.project_id, labels.conversation, labels.planner, labels.executor):
         if len(label) > LONGEST_LABEL:
             raise InvalidInput(f"a label is longer than {LONGEST_LABEL} characters")
@@ -61,6 +61,20 @@ def move_run(tx: Transaction, run: Run, to: RunState, actor: str, reason: str) -
 
 def open_gates(queries: Queries, run_id: str) -> list[str]:
     return [gate.id for gate in queries.gates(run_id=run_id, state=GateState.OPEN)]
+
+
+def hold_run(tx: Transaction, run_id: str) -> None:
+    """Show on the run that one of its steps waits for a person; its other steps go on."""
+    run = tx.run(run_id)
+    if run is not None and run.state is RunState.RUNNING:
+        move_run(tx, run, RunState.PAUSED_FOR_GATE, "bridge", "a gate is open")
+
+
+def release_run(tx: Transaction, run_id: str) -> None:
+    """Take that mark away once no gate of the run is open."""
+    run = tx.run(run_id)
+    if run is not None and run.state is RunState.PAUSED_FOR_GATE and not open_gates(tx, run_id):
+        move_run(tx, run, RunState.RUNNING, "bridge", "no gate is open")
 
 
 def verdict_of(steps: Sequence[Step]) -> RunState:

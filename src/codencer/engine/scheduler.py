@@ -221,7 +221,7 @@ class Scheduler:
 
     def reason(self, step: Step) -> str | None:
         """Why a step that should go on does not: it is queued, or its attempt is held up."""
-        if step.id in self._held_up:
+        if step.id in self._held_up and not step.settled:
             return f"held up, and tried again by itself: {self._held_up[step.id]}"
         waiting = self._queue.get(step.id)
         if waiting is None:

@@ -10,11 +10,13 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from codencer.engine.collect import Sealable, seal
 from codencer.engine.facts import gather
 from codencer.engine.result import Findings, build_result, read_changes
 from codencer.engine.rooms import Entry, Trip
+from codencer.engine.runs import hold_run
 from codencer.engine.validate import not_run
 from codencer.evidence import manifest
 from codencer.model.artifact import Artifact
@@ -58,7 +60,11 @@ async def settle(trip: Trip, fault: str = "") -> None:
         results=results, changes=changes or (), artifacts=artifacts, gate_id=conclusion.gate_id
     )
     sealed = await asyncio.to_thread(_seal_result, trip, conclusion, findings)
-    await trip.record(*_entries(trip, conclusion, sealed))
+    gated = conclusion.gate_id is not None
+    await trip.record(
+        *_entries(trip, conclusion, sealed),
+        also=partial(hold_run, run_id=trip.step.run_id) if gated else None,
+    )
 
 
 async def _results(trip: Trip) -> list[ValidationResult]:

@@ -10,7 +10,7 @@ from codencer.engine import bases
 from codencer.engine.addresses import run_address, step_address
 from codencer.engine.intake import parse
 from codencer.engine.rooms import Rooms, the_step
-from codencer.engine.runs import cancel_step, open_gates, refuse_finished, void_gate
+from codencer.engine.runs import cancel_step, open_gates, refuse_finished, release_run, void_gate
 from codencer.engine.selection import select_adapter
 from codencer.engine.submission import Submission
 from codencer.engine.trust import require_trust
@@ -190,6 +190,7 @@ async def retry(
             gate = tx.gate(gate_id)
             if gate is not None and gate.step_id == current.id:
                 void_gate(tx, gate_id, current.run_id, actor, "the step is tried again")
+        release_run(tx, current.run_id)
         body = {
             "actor": actor,
             "adapter": adapter,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from codencer.errors import Conflict
+from codencer.model.run import RunState
 from codencer.model.step import StepState
 from codencer.model.validation import ValidationState
 
@@ -100,10 +101,15 @@ async def test_an_edit_of_a_protected_test_is_put_back_and_gates(repo: Path, ope
         step = await house.run_to_end("simulate: write tests/test_code.txt anything", validations=[check])
         result = await house.engine.result(step.id)
         gates = await house.engine.gates()
+        held = await house.engine.get_run("run")
+        await house.engine.retry(step.id, "test")
+        freed = await house.engine.get_run("run")
+        assert (await house.settled(step)).state is StepState.NEEDS_APPROVAL
     assert step.state is StepState.NEEDS_APPROVAL
     assert result.validations[0].passed, "it ran on the validated tree, where the test is as it was"
     assert result.snapshot_tree != result.validated_tree
     assert [gate.id for gate in gates] == [result.gate_id]
+    assert (held.state, freed.state) == (RunState.PAUSED_FOR_GATE, RunState.RUNNING)
     assert git(repo, "show", f"{result.snapshot_commit}:tests/test_code.txt") == "anything"
 
 
