@@ -12,8 +12,8 @@ from pathlib import Path
 
 from codencer.engine.layout import snapshot_ref
 from codencer.engine.rooms import Entry, Trip
-from codencer.errors import NotFound
 from codencer.evidence import environment
+from codencer.ledger import Sealable
 from codencer.model.artifact import Artifact
 from codencer.model.attempt import AttemptState, Ending, FileChange, Snapshot
 from codencer.model.codec import encode
@@ -21,9 +21,6 @@ from codencer.model.event import EventKind
 from codencer.model.step import StepState
 from codencer.policy import load as load_policy
 from codencer.workspace import diff, snapshot, validated
-
-Sealable = tuple[str, Path | bytes, str]
-"""(artifact name, content, media type)"""
 
 
 async def collect(trip: Trip) -> None:
@@ -48,19 +45,9 @@ async def collect(trip: Trip) -> None:
 
 
 def seal(trip: Trip, files: list[Sealable]) -> list[Artifact]:
-    """Store files as this attempt's artifacts, read-only and hashed, in the given order.
-
-    A file that never came to be is passed over; one that an interrupted call has moved into
-    the store already is found there.
-    """
+    """Store files as this attempt's artifacts, read-only and hashed, in the given order."""
     folder = f"{trip.step.run_id}/{trip.step.id}/{trip.attempt.id}"
-    sealed = []
-    for name, content, media_type in files:
-        try:
-            sealed.append(trip.rooms.artifacts.seal(folder, name, content, media_type, trip.attempt.id))
-        except NotFound:
-            continue
-    return sealed
+    return trip.rooms.artifacts.seal_all(folder, files, trip.attempt.id)
 
 
 def _snapshot(trip: Trip) -> tuple[Snapshot, list[Sealable]]:

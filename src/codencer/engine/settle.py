@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from codencer.engine.collect import Sealable, seal
+from codencer.engine.collect import seal
 from codencer.engine.facts import gather
 from codencer.engine.result import Findings, build_result, read_changes
 from codencer.engine.rooms import Entry, Trip
 from codencer.engine.runs import hold_run
 from codencer.engine.validate import not_run
 from codencer.evidence import manifest
+from codencer.ledger import Sealable
 from codencer.model.artifact import Artifact
 from codencer.model.attempt import Attempt, AttemptState, Ending, FileChange
 from codencer.model.codec import encode

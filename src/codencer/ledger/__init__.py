@@ -5,10 +5,10 @@ writer thread; runs, steps, attempts, artifacts, validations and gates are deriv
 events in the same transaction, and replaying the events derives them again exactly.
 """
 
-from codencer.ledger.artifacts import ArtifactStore
+from codencer.ledger.artifacts import ArtifactStore, Sealable
 from codencer.ledger.audit import VerifyReport, verify
 from codencer.ledger.ledger import Ledger
 from codencer.ledger.queries import Queries
 from codencer.ledger.transaction import Transaction
 
-__all__ = ["ArtifactStore", "Ledger", "Queries", "Transaction", "VerifyReport", "verify"]
+__all__ = ["ArtifactStore", "Ledger", "Queries", "Sealable", "Transaction", "VerifyReport", "verify"]

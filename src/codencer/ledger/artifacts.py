@@ -10,10 +10,14 @@ import os
 import shutil
 import stat
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 from codencer.errors import InvalidInput, NotFound, StorageFailed
+from codencer.failpoints import reach
 from codencer.ledger.connection import storage_failed
 from codencer.ledger.filesystem import sync
 from codencer.model.artifact import Artifact
@@ -22,6 +26,10 @@ from codencer.model.ids import IdKind, new_id
 LONGEST_PART = 200
 """Bytes of one part of a name; file systems allow 255, and the temporary name needs some."""
 COPY_BYTES = 1024 * 1024
+
+
+Sealable = tuple[str, Path | bytes, str]
+"""(name, content or path of a file to move, media type)"""
 
 
 class ArtifactStore:
@@ -33,43 +41,59 @@ class ArtifactStore:
     def seal(
         self, attempt_folder: str, name: str, source: Path | bytes, media_type: str, attempt_id: str
     ) -> Artifact:
-        """Put content or a file into the store and return its description. Blocking.
+        """Put one file into the store, as `seal_all` does.
+
+        Raises:
+            NotFound: there is neither the source nor an earlier result of sealing it.
+        """
+        sealed = self.seal_all(attempt_folder, [(name, source, media_type)], attempt_id)
+        if not sealed:
+            raise NotFound(f"there is no {source!s} to keep as evidence")
+        return sealed[0]
+
+    def seal_all(self, attempt_folder: str, files: Sequence[Sealable], attempt_id: str) -> list[Artifact]:
+        """Put content or files into the store and return their descriptions, in order. Blocking.
 
         A source file is moved: afterwards it is at its place in the store only. Sealing it once
-        more, after a crash in between, gives the same artifact.
+        more, after a crash in between, gives the same artifact. One that is neither at its source
+        nor in the store is passed over. All are flushed together, which lets one commit of the
+        file system's journal serve them all.
 
         Args:
             attempt_folder: `run/step/attempt`, relative.
-            name: a relative path of one or more parts.
+            files: (name, content or path, media type); a name is a relative path.
 
         Raises:
-            InvalidInput: a name leads elsewhere, or the source is no regular file.
-            NotFound: there is neither the source nor an earlier result of sealing it.
+            InvalidInput: a name leads elsewhere, or a source is no regular file.
             StorageFailed: the disk is full, read-only or failing.
         """
-        relative = _checked(attempt_folder) / _checked(name)
-        target = self.root / relative
+        folder = _checked(attempt_folder)
+        target = self.root / folder
+        staged: list[_Staged] = []
         try:
-            self._make_folder(target.parent)
-            if isinstance(source, bytes):
-                self._write(source, target)
-            else:
-                self._move(source, target)
-            with _open_regular(target) as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-                size = os.fstat(file.fileno()).st_size
+            with ExitStack() as opened:
+                for name, source, media_type in files:
+                    relative = folder / _checked(name)
+                    target = self.root / relative
+                    self._make_folder(target.parent)
+                    at = _stage(source, target)
+                    if at is not None:
+                        file = opened.enter_context(_open_regular(at))
+                        staged.append(_Staged(name, relative, target, source, media_type, at, file))
+                for each in staged:
+                    target = each.target
+                    each.settle()
+                described = [each.describe(attempt_id) for each in staged]
+                for each in staged:
+                    target = each.target
+                    reach("artifact.place:before")
+                    each.put_in_place()
+                    reach("artifact.place:after")
+                for parent in {each.target.parent for each in staged}:
+                    sync(parent)
+                return described
         except OSError as problem:
             raise storage_failed(problem, target) from problem
-        return Artifact(
-            id=new_id(IdKind.ARTIFACT),
-            attempt_id=attempt_id,
-            name=name,
-            path=relative.as_posix(),
-            size=size,
-            sha256=digest,
-            media_type=media_type,
-            created_at=time.time_ns() // 1000,
-        )
 
     def path(self, artifact: Artifact) -> Path:
         """Return where the file of an artifact is.
@@ -105,41 +129,60 @@ class ArtifactStore:
         if not path.resolve().is_relative_to(self.root.resolve()):
             raise InvalidInput(f"{path} leads out of the evidence folder through a symbolic link")
 
-    def _write(self, content: bytes, target: Path) -> None:
-        unfinished = _unfinished(target)
-        with unfinished.open("xb") as file:
-            file.write(content)
-            file.flush()
-            _settle(file.fileno())
-        os.replace(unfinished, target)
-        sync(target.parent)
 
-    def _move(self, source: Path, target: Path) -> None:
-        if not os.path.lexists(source):
-            if os.path.lexists(target):
-                return
-            raise NotFound(f"there is no {source} to keep as evidence")
-        with _open_regular(source) as file:
-            found = os.fstat(file.fileno())
-            # Another name of the same file could go on changing it after it was hashed.
-            if found.st_dev == target.parent.stat().st_dev and found.st_nlink == 1:
-                _settle(file.fileno())
-                os.replace(source, target)
-            else:
-                unfinished = _unfinished(target)
-                with unfinished.open("xb") as copy:
-                    shutil.copyfileobj(file, copy, COPY_BYTES)
-                    copy.flush()
-                    _settle(copy.fileno())
-                os.replace(unfinished, target)
-                source.unlink()
-        sync(target.parent)
+@dataclass(frozen=True)
+class _Staged:
+    """A file on its way to its place: where its bytes are now, and open for as long as it takes."""
+
+    name: str
+    relative: PurePosixPath
+    target: Path
+    source: Path | bytes
+    media_type: str
+    at: Path
+    file: BufferedReader
+
+    def settle(self) -> None:
+        """Make it read-only and durable."""
+        os.fchmod(self.file.fileno(), 0o444)
+        os.fsync(self.file.fileno())
+
+    def put_in_place(self) -> None:
+        if self.at != self.target:
+            os.replace(self.at, self.target)
+        if isinstance(self.source, Path) and self.at != self.source:
+            self.source.unlink(missing_ok=True)
+
+    def describe(self, attempt_id: str) -> Artifact:
+        self.file.seek(0)
+        return Artifact(
+            id=new_id(IdKind.ARTIFACT),
+            attempt_id=attempt_id,
+            name=self.name,
+            path=self.relative.as_posix(),
+            size=os.fstat(self.file.fileno()).st_size,
+            sha256=hashlib.file_digest(self.file, "sha256").hexdigest(),
+            media_type=self.media_type,
+            created_at=time.time_ns() // 1000,
+        )
 
 
-def _settle(descriptor: int) -> None:
-    """Make an open file read-only and durable."""
-    os.fchmod(descriptor, 0o444)
-    os.fsync(descriptor)
+def _stage(source: Path | bytes, target: Path) -> Path | None:
+    """Return where the bytes are that will be at `target`: the source itself, or a copy beside it."""
+    if not isinstance(source, bytes) and not os.path.lexists(source):
+        return target if os.path.lexists(target) else None
+    copy = _unfinished(target)
+    if isinstance(source, bytes):
+        copy.write_bytes(source)
+        return copy
+    with _open_regular(source) as file:
+        found = os.fstat(file.fileno())
+        # Another name of the same file could go on changing it after it was hashed.
+        if found.st_dev == target.parent.stat().st_dev and found.st_nlink == 1:
+            return source
+        with copy.open("xb") as written:
+            shutil.copyfileobj(file, written, COPY_BYTES)
+    return copy
 
 
 def _unfinished(target: Path) -> Path:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import apsw
 
 from codencer.errors import CodencerError, LedgerFailed
+from codencer.failpoints import reach
 from codencer.ledger.connection import translated
 from codencer.ledger.transaction import Transaction
 from codencer.model.event import Event
@@ -118,7 +119,11 @@ class Writer:
                 begun = True
                 for job in arriving:
                     events += self._run(job)
+                for event in events:
+                    reach(f"{event.kind}:before")
                 self._connection.execute("COMMIT")
+                for event in events:
+                    reach(f"{event.kind}:after")
         except BaseException as problem:  # noqa: BLE001  # it is the answer to everybody in the group
             events = []
             if not begun:

@@ -5,6 +5,7 @@ types are errors with file and line, and `continue_when` has to be written even 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from hashlib import sha256
 from importlib import resources
 
@@ -31,6 +32,7 @@ def names() -> list[str]:
     return list(_SHIPPED)
 
 
+@cache
 def load(name: str) -> Policy:
     """Return the shipped bundle called `name`.
 

@@ -1,3 +1,5 @@
+"""Factories of settings files and repositories for the settings."""
+
 import os
 import subprocess
 from collections.abc import Callable
