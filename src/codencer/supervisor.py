@@ -3,8 +3,7 @@
 Run as `python -I -S supervisor.py FOLDER`; stdin null, stdout the pipe that gets the started
 command's pid, stderr a log. It reads `launch.json`, takes the claim (a locked file linked into
 place: whoever finds it taken goes without a trace) and leaves `exit.json` as its last act. The
-lock lives exactly as long as this process. Imported is only what is in the standard library
-and loads fast. Without /proc (macOS) nothing but the process group is known.
+lock lives exactly as long as this process. Without /proc (macOS) only the process group is known.
 """
 
 import _json
@@ -144,13 +143,15 @@ class Clock:
         self.idle = now + self.idle_seconds if self.idle_seconds else NEVER
         self.measure = now if self.most_bytes else NEVER
 
+    def left(self) -> int:
+        return self.most_bytes and self.most_bytes - sum(size for size, _ in look(self.outputs))
+
     def exceeded(self, now: float) -> str:
         """The reason to stop, or nothing: then all three times lie in the future."""
         if now >= self.wall:
             return "timeout"
         if now >= self.measure:
-            left = self.most_bytes - sum(size for size, _ in look(self.outputs))
-            if left < 0:
+            if (left := self.left()) < 0:
                 return "output_limit"
             self.measure = now + max(SHORTEST_MEASURE, left / WRITE_RATE)
         if now >= self.idle and (seen := look(self.outputs)) != self.seen:
@@ -189,14 +190,15 @@ class Tree:
         """Wait for the end of the command or a reason to end it, and return the reason."""
         while True:
             self.reap()
-            reason = "exited" if self.status is not None else "stopped" if self.wake.stop_requested else ""
-            if reason := reason or clock.exceeded(time.monotonic()):
+            if self.status is not None:
+                return "output_limit" if clock.left() < 0 else "exited"
+            if reason := "stopped" if self.wake.stop_requested else clock.exceeded(time.monotonic()):
                 return reason
             self.wake.wait(min(clock.wall, clock.idle, clock.measure))
 
-    def end(self, reason: str, grace: float, marker: bytes) -> None:
+    def end(self, grace: float, marker: bytes) -> None:
         """TERM to the command's group if it still runs, then TERM and KILL to whatever is left."""
-        if reason != "exited":
+        if self.status is None:
             self.press(signal.SIGTERM, grace, everything=False)
         if self.status is not None and self.reap():
             self.press(signal.SIGTERM, min(grace, LEFTOVER_GRACE))
@@ -373,7 +375,7 @@ def watch_over(order: "dict[str, Any]", lock: int, record: int, wake: Wake) -> "
     os.dup2(streams[0], 1)
     tree = Tree(pid, wake)
     reason = tree.run(Clock(order["limits"], streams[1:]))
-    tree.end(reason, order["limits"]["grace_seconds"], MARKER + b"=" + order["marker"].encode())
+    tree.end(order["limits"]["grace_seconds"], MARKER + b"=" + order["marker"].encode())
     leave(record, {**facts, **tree.outcome(reason), "agent": pid})
 
 

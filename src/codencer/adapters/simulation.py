@@ -17,7 +17,7 @@ from codencer.model.ports import Assignment, Parser, Probe
 from codencer.model.step import AdapterSettings
 
 SCRIPTED_AGENT = Path(__file__).resolve().parent.parent / "testing" / "scripted_agent.py"
-BEHAVIOUR = "CODENCER_SIMULATION"
+BEHAVIOUR = "CODENCER_SCRIPT"
 """In the daemon's environment: directives that take the place of the task's own."""
 
 

@@ -57,7 +57,8 @@ class SourceFormat(StrEnum):
 class SubmitStep:
     """One task: `text` as its author wrote it; `overrides` are TaskSpec keys laid over it.
 
-    `cwd` is a directory of the checkout that the task is about (default: the daemon's own).
+    `cwd` is a directory of the checkout that the task is about (default: the daemon's own). With
+    `start_run` the run begins with this step when there is none of that id.
     """
 
     text: str
@@ -68,6 +69,7 @@ class SubmitStep:
     overrides: dict[str, object] = field(default_factory=dict)
     idempotency_key: str | None = None
     trust: bool = False
+    start_run: bool = False
 
 
 def router(engine: Engine) -> APIRouter:
@@ -156,4 +158,5 @@ def _submission(given: SubmitStep) -> Submission:
         cwd=given.cwd,
         idempotency_key=given.idempotency_key,
         trust=given.trust,
+        start_run=given.start_run,
     )

@@ -6,7 +6,7 @@ by the daemon. Options lie over the task's own keys.
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ import click
 
 from codencer.cli.face import Face
 from codencer.cli.group import Verb
-from codencer.client.daemon import PREFIX, Daemon, path
+from codencer.client.daemon import Daemon, path
 from codencer.errors import InvalidInput, NotFound, TooLarge
+from codencer.model.ids import IdKind, new_id, shown
 
 MAX_SOURCE = 3 * 1024 * 1024
 """Bytes of one task; the daemon takes a goal of 1 MiB and a body of 4."""
@@ -75,7 +76,8 @@ def submit(
     source = _the_source({"file": file} | {name: options.pop(name) for name in _DIRECT})
     _refuse_overrides_of_a_file(source, options)
     daemon = face.daemon()
-    step = _hand_in(daemon, run, source, _overrides(options), trust=trust, idempotency_key=idempotency_key)
+    asked = Asked(trust=trust, idempotency_key=idempotency_key)
+    step = _hand_in(daemon, run, source, _overrides(options), asked)
     return _conclude(face, daemon, step, wait)
 
 
@@ -97,10 +99,10 @@ def do(
 ) -> int:
     """Submit GOAL, wait for the verdict, and show how to take the changes."""
     daemon = face.daemon()
-    if run is None:
-        run = daemon.post(f"{PREFIX}/runs", {})["id"]
+    run = run or f"do-{shown(new_id(IdKind.STEP))}"
     source = Source(kind="goal", name="goal", format="text", text=goal)
-    step = _hand_in(daemon, run, source, _overrides(options), trust=trust, idempotency_key=idempotency_key)
+    asked = Asked(trust=trust, idempotency_key=idempotency_key, start_run=True)
+    step = _hand_in(daemon, run, source, _overrides(options), asked)
     face.hint(f"submitted {step['id']} to run {step['run_id']}")
     code = _conclude(face, daemon, step, not no_wait)
     if not no_wait and not face.json:
@@ -130,14 +132,17 @@ def _show_stat(face: Face, daemon: Daemon, step_id: str) -> None:
         face.line(stat.decode("utf-8", "replace").rstrip())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What goes with a submission besides the task; the names are those of the request."""
+
+    trust: bool
+    idempotency_key: str | None
+    start_run: bool = False
+
+
 def _hand_in(
-    daemon: Daemon,
-    run: str,
-    source: Source,
-    overrides: dict[str, object],
-    *,
-    trust: bool,
-    idempotency_key: str | None,
+    daemon: Daemon, run: str, source: Source, overrides: dict[str, object], asked: Asked
 ) -> dict[str, Any]:
     body = {
         "source_kind": source.kind,
@@ -146,8 +151,7 @@ def _hand_in(
         "text": source.text,
         "overrides": overrides,
         "cwd": str(Path.cwd()),
-        "idempotency_key": idempotency_key,
-        "trust": trust,
+        **asdict(asked),
     }
     step: dict[str, Any] = daemon.post(path("runs", run, "steps"), body)
     return step

@@ -5,6 +5,7 @@ and nothing is created.
 """
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from codencer.workspace.git import Git
 from codencer.workspace.store import Store
 
 CHECKS = ("ledger", "doctor")
+LEAST_GIT = (2, 38)
+"""The first with `git merge-tree --write-tree`."""
 LEAST_FREE_BYTES = 256 * 1024 * 1024
 """Below this a workspace and its evidence hardly fit."""
 
@@ -51,9 +54,12 @@ def _git(config: Config) -> list[Check]:
     common_dir = config.repository.common_dir
     git = Git(Store(common_dir=common_dir, bridge_dir=common_dir), git_dir=config.repository.git_dir)
     try:
-        version = Check(name="git", ok=True, detail=git.text("version"))
+        words = git.text("version")
     except CodencerError as problem:
         return [Check(name="git", ok=False, detail=problem.message)]
+    found = tuple(int(number) for number in re.findall(r"\d+", words)[:2])
+    detail = words if found >= LEAST_GIT else f"{words}, but landing needs {LEAST_GIT[0]}.{LEAST_GIT[1]}"
+    version = Check(name="git", ok=found >= LEAST_GIT, detail=detail)
     if git.ok("rev-parse", "--quiet", "--verify", "HEAD^{commit}"):
         return [version, Check(name="commit", ok=True, detail="there is one to begin from")]
     return [version, Check(name="commit", ok=False, detail="there is none yet: make a first commit")]

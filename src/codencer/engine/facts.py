@@ -3,11 +3,24 @@
 from collections.abc import Sequence
 
 from codencer.globs import Globs
+from codencer.model.artifact import Artifact
 from codencer.model.attempt import Attempt, FileChange
 from codencer.model.policy import Facts
 from codencer.model.step import Step
 from codencer.model.task import Severity
 from codencer.model.validation import ValidationResult
+
+_EXPECTED = {
+    "task.json",
+    "environment.json",
+    "prompt.txt",
+    "stdout.log",
+    "stderr.log",
+    "transcript.jsonl",
+    "diff.patch",
+    "changed_files.json",
+}
+"""What every attempt whose agent ended well leaves as evidence before it is judged."""
 
 
 def gather(
@@ -15,6 +28,7 @@ def gather(
     attempt: Attempt,
     changes: Sequence[FileChange] | None,
     results: Sequence[ValidationResult],
+    artifacts: Sequence[Artifact],
 ) -> Facts:
     """Facts of one attempt; `changes` is None when there is no snapshot to compare."""
     snapshot = attempt.snapshot
@@ -28,6 +42,7 @@ def gather(
         failed_validations=_failed(results, Severity.ERROR),
         failed_warnings=_failed(results, Severity.WARNING),
         survivors=tuple(f"{process.pid} {process.name}" for process in survivors),
+        artifacts_complete={artifact.name for artifact in artifacts} >= _EXPECTED,
         attempts=attempt.number,
     )
 

@@ -56,7 +56,7 @@ def build_result(step: Step, attempt: Attempt | None, findings: Findings) -> Res
         "summary": step.summary,
         "base_commit": step.base.commit,
         "retryable": step.retryable,
-        "is_simulation": step.task.is_simulation,
+        "is_simulation": step.simulated,
         "created_at": timestamp(step.created_at),
         "updated_at": timestamp(step.updated_at),
     }

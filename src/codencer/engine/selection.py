@@ -3,10 +3,8 @@
 from codencer import adapters
 from codencer.config import Config
 from codencer.errors import InvalidInput
-from codencer.model.step import AdapterSettings
+from codencer.model.step import SIMULATION, AdapterSettings
 from codencer.model.task import TaskSpec
-
-SIMULATION = "simulation"
 
 
 def select_adapter(config: Config, task: TaskSpec, wanted: str | None = None) -> tuple[str, AdapterSettings]:

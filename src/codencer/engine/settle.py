@@ -21,7 +21,7 @@ from codencer.engine.validate import not_run
 from codencer.evidence import manifest
 from codencer.ledger import Sealable
 from codencer.model.artifact import Artifact
-from codencer.model.attempt import Attempt, AttemptState, Ending, FileChange
+from codencer.model.attempt import Attempt, AttemptState, Ending
 from codencer.model.codec import encode
 from codencer.model.event import EventKind
 from codencer.model.ids import IdKind, new_id
@@ -55,7 +55,8 @@ async def settle(trip: Trip, fault: str = "") -> None:
     artifacts = await trip.rooms.ledger.read(lambda queries: queries.artifacts(trip.attempt.id))
     results = await _results(trip)
     changes = await asyncio.to_thread(read_changes, trip.rooms.artifacts, artifacts)
-    conclusion = _conclude(trip, changes, results, fault)
+    facts = gather(trip.step, trip.attempt, changes, results, artifacts)
+    conclusion = _conclude(trip, facts, results, fault)
     trip.timings["settle"] = (time.monotonic_ns() - began) // 1_000_000
     findings = Findings(
         results=results, changes=changes or (), artifacts=artifacts, gate_id=conclusion.gate_id
@@ -75,7 +76,7 @@ async def _results(trip: Trip) -> list[ValidationResult]:
 
 def _conclude(
     trip: Trip,
-    changes: Sequence[FileChange] | None,
+    facts: Facts,
     results: Sequence[ValidationResult],
     fault: str,
 ) -> Conclusion:
@@ -85,7 +86,6 @@ def _conclude(
         ending = Ending.UNPREPARED
     elif trip.cancelled:
         ending = Ending.CANCELLED
-    facts = gather(trip.step, trip.attempt, changes, results)
     verdict = None
     if ending is Ending.SUCCEEDED:
         verdict = evaluate(load_policy(trip.step.policy), facts)

@@ -19,8 +19,9 @@ from codencer.ledger import Queries, Transaction
 from codencer.locate import Repository, find_repository
 from codencer.model.attempt import Attempt
 from codencer.model.event import EventKind
-from codencer.model.ids import IdKind, new_id
+from codencer.model.ids import IdKind, check_name, new_id
 from codencer.model.lifecycle import advance
+from codencer.model.run import RunLabels
 from codencer.model.step import SUCCESSFUL_STATES, FrozenSettings, Step, StepState
 from codencer.model.task import TaskSpec
 from codencer.policy import load as load_policy
@@ -39,23 +40,30 @@ async def submit(rooms: Rooms, run: str, submission: Submission, actor: str) -> 
         InvalidInput: the task, its base, adapter or policy. NotFound: the run.
         Conflict: the run is over, the step's name is taken, or the key was used for another task.
     """
-    target = await rooms.ledger.read(lambda queries: run_address(queries, run))
-    refuse_finished(target)
+    run_id = await rooms.ledger.read(lambda queries: _target(queries, run, submission))
     digest = _digest(submission)
-    if known := await rooms.ledger.read(lambda queries: _known(queries, target.id, submission, digest)):
+    if known := await rooms.ledger.read(lambda queries: _known(queries, run_id, submission, digest)):
         return known
-    task, provenance = await asyncio.to_thread(parse, submission, target.id)
+    task, provenance = await asyncio.to_thread(parse, submission, run_id)
     repository = await asyncio.to_thread(_caller, rooms, submission)
     adapter, policy, frozen = await asyncio.to_thread(_freeze, rooms, task, repository, submission)
-    base = await bases.resolve(rooms, task.base, Path(frozen.checkout), frozen.git_settings, target.id)
+    base = await bases.resolve(rooms, task.base, Path(frozen.checkout), frozen.git_settings, run_id)
     step_id = new_id(IdKind.STEP)
 
     def write(tx: Transaction) -> Step:
-        refuse_finished(run_address(tx, target.id))
-        if already := _known(tx, target.id, submission, digest):
+        _target(tx, run_id, submission)
+        if already := _known(tx, run_id, submission, digest):
             return already
+        if tx.run(run_id) is None:
+            tx.append(EventKind.RUN_CREATED, {"labels": RunLabels(), "actor": actor}, run_id=run_id)
+        turn = Waiting(
+            run_id=run_id,
+            adapter=frozen.adapter.name,
+            priority=frozen.priority,
+            behind=bases.awaited(tx, base),
+        )
         body = {
-            "name": _name(tx, target.id, task),
+            "name": _name(tx, run_id, task),
             "title": task.title or _title(task.goal),
             "task": task,
             "provenance": provenance,
@@ -66,11 +74,21 @@ async def submit(rooms: Rooms, run: str, submission: Submission, actor: str) -> 
             "idempotency_key": submission.idempotency_key,
             "request_digest": digest,
             "actor": actor,
+            "turn": turn,
         }
-        tx.append(EventKind.STEP_SUBMITTED, body, run_id=target.id, step_id=step_id)
+        tx.append(EventKind.STEP_SUBMITTED, body, run_id=run_id, step_id=step_id)
         return the_step(tx, step_id)
 
     return await rooms.ledger.write(write)
+
+
+def _target(queries: Queries, run: str, submission: Submission) -> str:
+    """The id of the run to submit to, which may be one that this submission is to start."""
+    if submission.start_run and queries.run(run) is None:
+        return check_name(run, "the run id")
+    target = run_address(queries, run)
+    refuse_finished(target)
+    return target.id
 
 
 def _digest(submission: Submission) -> str:

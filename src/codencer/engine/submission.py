@@ -12,7 +12,9 @@ class Submission:
 
     `text` is the document word for word (for the format `text`: the goal itself).
     `overrides` are keys of a TaskSpec given beside it, which win. `cwd` is the folder the
-    caller stands in. `trust` is the caller's consent to the project's own commands.
+    caller stands in. `trust` is the caller's consent to the project's own commands. With
+    `start_run` the run begins with this step when there is none of that id. A higher
+    `priority` goes first, between runs.
     """
 
     source_kind: SourceKind
@@ -23,3 +25,5 @@ class Submission:
     cwd: str = ""
     idempotency_key: str | None = None
     trust: bool = False
+    start_run: bool = False
+    priority: int = 0

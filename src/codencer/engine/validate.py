@@ -93,7 +93,7 @@ async def _record(
 ) -> None:
     prefix = f"validation-{ordinal + 1}"
     artifacts = await asyncio.to_thread(seal, trip, output(folder, f"{prefix}."))
-    refs = {artifact.name: artifact.id for artifact in artifacts}
+    refs = {artifact.name: artifact.path for artifact in artifacts}
     result = validation.conclude(
         spec, record, refs.get(f"{prefix}.stdout.log"), refs.get(f"{prefix}.stderr.log")
     )

@@ -38,7 +38,7 @@ def step_view(step: Step, waiting: str | None = None) -> dict[str, Any]:
         "cancel_requested": step.cancel_requested,
         "summary": step.summary,
         "waiting": waiting,
-        "is_simulation": step.task.is_simulation,
+        "is_simulation": step.simulated,
         "retryable": step.retryable,
         "created_at": timestamp(step.created_at),
         "updated_at": timestamp(step.updated_at),

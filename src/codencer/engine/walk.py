@@ -36,7 +36,8 @@ async def walk(trip: Trip) -> None:
         if trip.attempt.outcome is None:
             raise  # an agent may be at work: it is no reason to end it that its story cannot be written down
         await _give_up(trip, fault)
-    except (CodencerError, OSError) as fault:
+    except Exception as fault:  # noqa: BLE001  (the top of an attempt's task)
+        # Also a defect of ours: the step must settle, and its user be told, not wait for ever.
         await _give_up(trip, fault)
 
 
@@ -46,4 +47,5 @@ async def _give_up(trip: Trip, fault: Exception) -> None:
     await clear_away(trip, "*")
     workspace = trip.rooms.layout.workspace(trip.attempt.id)
     kept = f" The workspace is kept at {workspace}." if workspace.exists() else ""
-    await settle(trip, fault=f"the bridge could not finish this attempt: {fault}.{kept}")
+    problem = str(fault) if isinstance(fault, CodencerError | OSError) else repr(fault)
+    await settle(trip, fault=f"the bridge could not finish this attempt: {problem}.{kept}")

@@ -125,7 +125,8 @@ class FileChange:
 class Snapshot:
     """Everything an attempt left behind; the file list itself is the artifact `changed_files`.
 
-    `complete` is false when something could not be read; `problems` then says what.
+    `complete` is false when something could not be read; `problems` then says what. Once
+    `expired`, its refs are gone: the commit may be, too, and the evidence is what is left.
     """
 
     commit: str
@@ -137,6 +138,7 @@ class Snapshot:
     additions: int = 0
     deletions: int = 0
     protected_changed: tuple[str, ...] = ()
+    expired: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,6 +59,8 @@ class EventKind(StrEnum):
     """{attempt_state, ending, result_state, summary, timings}"""
     WORKSPACE_RELEASED = "workspace.released"
     """{}"""
+    SNAPSHOT_EXPIRED = "snapshot.expired"
+    """{refs, reason}; written before these refs of the attempt are deleted"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,21 +48,21 @@ _UNDER_WAY = (
 STEP_TRANSITIONS: Mapping[StepState, frozenset[StepState]] = {
     StepState.PENDING: frozenset({StepState.DISPATCHING, StepState.CANCELLED, StepState.FAILED_BRIDGE}),
     # Every stage may end the step; otherwise it goes on to a later stage, never back.
-    **{
-        stage: frozenset(_UNDER_WAY[position + 1 :]) | _ENDS for position, stage in enumerate(_UNDER_WAY)
-    },
+    **{stage: frozenset(_UNDER_WAY[position + 1 :]) | _ENDS for position, stage in enumerate(_UNDER_WAY)},
     StepState.FAILED_RETRYABLE: frozenset({StepState.DISPATCHING, StepState.CANCELLED}),
     StepState.NEEDS_APPROVAL: frozenset(
         {*SUCCESSFUL_STATES, StepState.FAILED_TERMINAL, StepState.PENDING, StepState.CANCELLED}
     ),
     # Only `retry` leaves the rest; from completed it must be forced, which its command checks.
-    **{state: frozenset({StepState.PENDING}) for state in SETTLED_STATES - {StepState.NEEDS_APPROVAL}},
+    **{
+        state: frozenset({StepState.PENDING})
+        for state in StepState
+        if state in SETTLED_STATES and state is not StepState.NEEDS_APPROVAL
+    },
 }
 
 ATTEMPT_TRANSITIONS: Mapping[AttemptState, frozenset[AttemptState]] = {
-    AttemptState.PREPARING: frozenset(
-        {AttemptState.RUNNING, AttemptState.COLLECTING, AttemptState.ENDED}
-    ),
+    AttemptState.PREPARING: frozenset({AttemptState.RUNNING, AttemptState.COLLECTING, AttemptState.ENDED}),
     AttemptState.RUNNING: frozenset({AttemptState.COLLECTING, AttemptState.ENDED}),
     AttemptState.COLLECTING: frozenset({AttemptState.VALIDATING, AttemptState.ENDED}),
     AttemptState.VALIDATING: frozenset({AttemptState.ENDED}),
@@ -70,9 +70,7 @@ ATTEMPT_TRANSITIONS: Mapping[AttemptState, frozenset[AttemptState]] = {
 }
 
 GATE_TRANSITIONS: Mapping[GateState, frozenset[GateState]] = {
-    GateState.OPEN: frozenset(
-        {GateState.APPROVED, GateState.REJECTED, GateState.EXPIRED, GateState.VOID}
-    ),
+    GateState.OPEN: frozenset({GateState.APPROVED, GateState.REJECTED, GateState.EXPIRED, GateState.VOID}),
     **{state: frozenset() for state in GateState if state is not GateState.OPEN},
 }
 

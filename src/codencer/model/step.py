@@ -65,6 +65,10 @@ class ProvisioningSpec:
     timeout_seconds: int = 600
 
 
+SIMULATION = "simulation"
+"""The adapter that runs the scripted agent."""
+
+
 class PromptChannel(StrEnum):
     STDIN = "stdin"
     ARGV = "argv"
@@ -89,7 +93,8 @@ class FrozenSettings:
     """Settings read once, at submission, so that every attempt sees the same ones.
 
     `checkout` is the caller's work tree (absolute); `git_settings` are the user's own git
-    settings that a checkout and a snapshot need (filters, line endings, identity).
+    settings that a checkout and a snapshot need (filters, line endings, identity). A higher
+    `priority` goes first, between runs.
     """
 
     checkout: str
@@ -98,6 +103,7 @@ class FrozenSettings:
     git_settings: tuple[tuple[str, str], ...] = ()
     grace_seconds: int = 10
     max_output_bytes: int = 2 * 1024**3
+    priority: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +133,11 @@ class Step:
     reason: str = ""
     retryable: bool = False
     landed: tuple[str, ...] = field(default=())
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the scripted agent takes the place of the requested one, for whatever reason."""
+        return self.task.is_simulation or self.frozen.adapter.name == SIMULATION
 
     @property
     def settled(self) -> bool:

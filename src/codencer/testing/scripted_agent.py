@@ -1,7 +1,7 @@
 """A scripted agent: a real program that does in its current directory what its task says.
 
 Each line `simulate: VERB ARGUMENTS` of the goal is one action, done in order; the environment
-variable CODENCER_SIMULATION replaces them. All lines are checked before the first is done.
+variable CODENCER_SCRIPT replaces them. All lines are checked before the first is done.
 Standard library only and self-contained: it runs under `python -I -S`. The verbs are
 documented in docs/simulation.md. Exit codes of its own: 64 a directive is wrong, 65 one could
 not be done, 66 there is no readable task.
@@ -279,7 +279,7 @@ def read_task() -> tuple[str, str]:
 
 def script() -> tuple[list[str], str]:
     """Return the directives, and a line about the task for when there are none."""
-    behaviour = os.environ.get("CODENCER_SIMULATION", "").strip()
+    behaviour = os.environ.get("CODENCER_SCRIPT", "").strip()
     if behaviour:
         lines = [line.strip() for line in behaviour.split("\n")]
         return [line.removeprefix(PREFIX).strip() for line in lines if line], ""

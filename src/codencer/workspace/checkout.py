@@ -8,12 +8,15 @@ import os
 import shutil
 from pathlib import Path
 
-from codencer.errors import StorageFailed
+from codencer.errors import GitFailed, StorageFailed
 from codencer.failpoints import reach
 from codencer.workspace.agent_git import make_git_dir
 from codencer.workspace.git import Git, GitSettings, Store
 from codencer.workspace.release import discard
 from codencer.workspace.submodules import module_index, read_gitlinks
+
+NEXT_TO_NOTHING_BYTES = 1024 * 1024
+"""A disk with less than this left is why a checkout failed; git itself does not say so."""
 
 
 def fill(
@@ -27,8 +30,8 @@ def fill(
         GitFailed: the base cannot be checked out.
         StorageFailed: the workspace cannot be written.
     """
+    draft = workspace.with_name(f"{workspace.name}.filling")
     try:
-        draft = workspace.with_name(f"{workspace.name}.filling")
         for left_over in (workspace, draft, index.with_name(f"{index.name}-modules")):
             discard(left_over)
         draft.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -37,7 +40,17 @@ def fill(
         draft.rename(workspace)
         reach("workspace.fill:after")
     except OSError as cause:
+        discard(draft)
         raise StorageFailed(f"The workspace {workspace} cannot be made: {cause}.") from cause
+    except GitFailed as cause:
+        free = shutil.disk_usage(draft.parent).free
+        discard(draft)
+        if free >= NEXT_TO_NOTHING_BYTES:
+            raise
+        raise StorageFailed(
+            f"The disk of {workspace.parent} is full: the checkout did not fit and was taken away again. "
+            f"Free some space, or choose another workspace_root, and try again ({cause})."
+        ) from cause
 
 
 def _fill(

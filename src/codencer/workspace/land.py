@@ -50,7 +50,6 @@ class Landed:
     form: Form
     target: str
     commit: str | None = None
-    path: Path | None = None
     files: int = 0
 
 
@@ -102,7 +101,7 @@ def _land_patch(store: Store, request: LandRequest, files: int) -> Landed:
     finally:
         with suppress(OSError):
             draft.unlink()
-    return Landed(form="patch", target=str(path), path=path, files=files)
+    return Landed(form="patch", target=str(path), files=files)
 
 
 def _land_branch(store: Store, settings: GitSettings, request: LandRequest, checkout: Checkout) -> Landed:

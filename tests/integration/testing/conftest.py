@@ -66,7 +66,7 @@ def act(command: tuple[str, ...], workspace: Path, tmp_path: Path) -> Act:
         result_file = tmp_path / "result.json"
         environment = {**os.environ, "CODENCER_RESULT_FILE": str(result_file)}
         if behaviour is not None:
-            environment["CODENCER_SIMULATION"] = behaviour
+            environment["CODENCER_SCRIPT"] = behaviour
         if stdin is None:
             task_file = tmp_path / "task.json"
             whole = goal if goal is not None else "\n".join(f"simulate: {each}" for each in directives)

@@ -233,7 +233,7 @@ class TestScript:
             [sys.executable, "-I", "-S", str(alone)],
             check=False,
             cwd=tmp_path,
-            env={"CODENCER_SIMULATION": "say ä"},
+            env={"CODENCER_SCRIPT": "say ä"},
             capture_output=True,
             timeout=30,
         )
@@ -243,7 +243,7 @@ class TestScript:
 @contextmanager
 def running(command: tuple[str, ...], behaviour: str) -> Iterator[Any]:
     """The agent under way, killed at the end whatever happens."""
-    environment = {**os.environ, "CODENCER_SIMULATION": behaviour}
+    environment = {**os.environ, "CODENCER_SCRIPT": behaviour}
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     ) as process:

@@ -468,15 +468,15 @@ def test_a_branch_that_exists(user: User) -> None:
 def test_a_patch_file(user: User) -> None:
     tree = user.snapshot({"a": "new\n", "b": None, "caf\udce9": "x\n"}, programs=("d/c",))
     landed = user.land(tree, "patch", "fix.patch", checkout=user.top / "d")
-    assert landed.path == user.top / "d" / "fix.patch"
+    assert landed.target == str(user.top / "d" / "fix.patch")
     assert landed.commit is None
     assert landed.files == 4
     assert user.dirt() == "?? d/fix.patch"
-    user.git("apply", "--index", str(landed.path))
+    user.git("apply", "--index", landed.target)
     assert user.git("write-tree") == tree
     outside = user.folder / "elsewhere.patch"
-    assert user.land(tree, "patch", str(outside)).path == outside
-    assert outside.read_bytes() == landed.path.read_bytes()
+    assert user.land(tree, "patch", str(outside)).target == str(outside)
+    assert outside.read_bytes() == Path(landed.target).read_bytes()
     write(user.folder, {"plain": "as any new file\n"})
     assert outside.stat().st_mode == (user.folder / "plain").stat().st_mode
 

@@ -36,7 +36,7 @@ def test_the_launch() -> None:
 
 
 def test_behaviour_is_let_through_by_name_only_when_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CODENCER_SIMULATION", "hang")
+    monkeypatch.setenv("CODENCER_SCRIPT", "hang")
     launch = load("simulation", AdapterSettings(name="simulation", env=("OTHER",))).launch(ASSIGNMENT)
-    assert launch.env_names == ("OTHER", "CODENCER_SIMULATION")
+    assert launch.env_names == ("OTHER", "CODENCER_SCRIPT")
     assert "hang" not in launch.argv

@@ -79,7 +79,7 @@ def test_only_a_person_leaves_a_settled_state(state: StepState) -> None:
         assert ways_out == {StepState.PENDING}
 
 
-@pytest.mark.parametrize("state", [*FINISHED_RUN_STATES])
+@pytest.mark.parametrize("state", sorted(FINISHED_RUN_STATES))
 def test_a_finished_run_stays_finished(state: RunState) -> None:
     assert not RUN_TRANSITIONS[state]
 
