@@ -29,6 +29,8 @@ from codencer.model.step import StepState
 from codencer.process.launches import Order
 
 CHUNK_BYTES = 256 * 1024
+TRANSCRIPT_BYTES = 16 * 1024 * 1024
+"""Nobody reads more; the raw output is kept whole."""
 LARGEST_FRAGMENT_BYTES = 1024 * 1024
 
 
@@ -78,13 +80,10 @@ async def _launch(trip: Trip, adapter: Adapter) -> Path:
     number = 1 if attempt.launch is None else 1 + int(attempt.launch.rpartition("-")[2])
     name = f"agent-{number}"
     try:
-        probe = await asyncio.to_thread(adapter.probe)
-        if not probe.installed:
-            raise LaunchFailed(probe.problem)
-        order = await asyncio.to_thread(_order, trip, adapter, name)
+        version, order = await asyncio.to_thread(_probe_and_order, trip, adapter, name)
     except (CodencerError, OSError) as problem:
         raise LaunchRefused from problem
-    body = {"launch": name, "adapter_version": probe.version, "trust_level": "plain"}
+    body = {"launch": name, "adapter_version": version, "trust_level": "plain"}
     await trip.record((EventKind.AGENT_LAUNCHING, body))
     folder = trip.rooms.layout.launch(attempt.id, name)
     try:
@@ -92,6 +91,13 @@ async def _launch(trip: Trip, adapter: Adapter) -> Path:
     except (CodencerError, OSError) as problem:
         raise LaunchRefused from problem
     return folder
+
+
+def _probe_and_order(trip: Trip, adapter: Adapter, name: str) -> tuple[str, Order]:
+    probe = adapter.probe()
+    if not probe.installed:
+        raise LaunchFailed(probe.problem)
+    return probe.version, _order(trip, adapter, name)
 
 
 def _order(trip: Trip, adapter: Adapter, name: str) -> Order:
@@ -143,12 +149,14 @@ async def _note_start(trip: Trip, folder: Path) -> None:
 def _read(trip: Trip, adapter: Adapter, folder: Path, record: ExitRecord | None) -> AgentOutcome:
     """Parse the agent's whole output, a piece at a time, and keep the transcript beside it."""
     parser = adapter.parser()
+    left = TRANSCRIPT_BYTES
     exchange = trip.rooms.layout.exchange(trip.attempt.id)
     with (exchange / "transcript.jsonl").open("w", encoding="utf-8") as transcript:
         # The closing newline ends a last line that the agent left open.
         for data in chain(_chunks(folder / "stdout"), (b"\n",)):
             for event in parser.feed(data):
-                transcript.write(json.dumps(encode(event)) + "\n")
+                if left > 0:
+                    left -= transcript.write(json.dumps(encode(event)) + "\n")
     return parser.finish(record, _fragment(exchange / "result.json"))
 
 

@@ -8,6 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from codencer.engine.layout import snapshot_ref
@@ -28,20 +29,30 @@ async def collect(trip: Trip) -> None:
     if trip.attempt.state is not AttemptState.COLLECTING:
         return
     began = time.monotonic_ns()
-    taken = None
-    files: list[Sealable] = list(_evidence(trip))
-    outcome = trip.attempt.outcome
-    prepared = outcome is not None and outcome.ending is not Ending.UNPREPARED
-    if prepared and trip.rooms.layout.workspace(trip.attempt.id).exists():
-        taken, more = await asyncio.to_thread(_snapshot, trip)
-        files += more
-    artifacts = await asyncio.to_thread(seal, trip, files)
-    trip.timings["collect"] = (time.monotonic_ns() - began) // 1_000_000
-    entries: list[Entry] = [(EventKind.ARTIFACTS_STORED, {"artifacts": artifacts})]
-    if taken is not None:
+    # The evidence waits for the disk while git works; both are over before either's fault is told.
+    sealing = asyncio.create_task(asyncio.to_thread(_seal_evidence, trip))
+    taking = asyncio.create_task(asyncio.to_thread(_snapshot, trip))
+    await asyncio.wait({sealing, taking})
+    artifacts, found = sealing.result(), taking.result()
+    entries: list[Entry] = []
+    if found is not None:
+        artifacts += await asyncio.to_thread(seal, trip, found.files)
         moved = trip.moved(AttemptState.VALIDATING, StepState.VALIDATING)
-        entries.append((EventKind.SNAPSHOT_TAKEN, {"snapshot": taken, **moved}))
-    await trip.record(*entries)
+        entries.append((EventKind.SNAPSHOT_TAKEN, {"snapshot": found.snapshot, **moved}))
+    trip.timings["collect"] = (time.monotonic_ns() - began) // 1_000_000
+    await trip.record((EventKind.ARTIFACTS_STORED, {"artifacts": artifacts}), *entries)
+
+
+def _seal_evidence(trip: Trip) -> list[Artifact]:
+    return seal(trip, list(_evidence(trip)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What the workspace held: the snapshot, and the files that describe it."""
+
+    snapshot: Snapshot
+    files: list[Sealable]
 
 
 def seal(trip: Trip, files: list[Sealable]) -> list[Artifact]:
@@ -50,8 +61,12 @@ def seal(trip: Trip, files: list[Sealable]) -> list[Artifact]:
     return trip.rooms.artifacts.seal_all(folder, files, trip.attempt.id)
 
 
-def _snapshot(trip: Trip) -> tuple[Snapshot, list[Sealable]]:
+def _snapshot(trip: Trip) -> Found | None:
+    """Take the snapshot of a workspace that an agent may have seen; None when there is none."""
     rooms, step, attempt = trip.rooms, trip.step, trip.attempt
+    unprepared = attempt.outcome is None or attempt.outcome.ending is Ending.UNPREPARED
+    if unprepared or not rooms.layout.workspace(attempt.id).exists():
+        return None
     base = step.base.commit or ""
     taken = snapshot.take(
         rooms.store,
@@ -77,10 +92,11 @@ def _snapshot(trip: Trip) -> tuple[Snapshot, list[Sealable]]:
         deletions=sum(change.deletions or 0 for change in changes),
         protected_changed=tuple(put_back),
     )
-    return result, [
+    files: list[Sealable] = [
         ("diff.patch", patch, "text/x-diff"),
         ("changed_files.json", _lines(changes), "application/json"),
     ]
+    return Found(snapshot=result, files=files)
 
 
 def _message(trip: Trip) -> str:

@@ -1,12 +1,11 @@
-"""Last stages: policy decides, the step settles in one transaction, the workspace goes.
+"""Fifth stage: policy decides, and the step settles in one transaction.
 
-What a client may see together is written together: verdict, gate, attempt and step. The
-workspace is released only after its snapshot is safe and whole.
+What a client may see together is written together: verdict, gate, attempt and step.
 """
 
 import asyncio
+import hashlib
 import json
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,6 @@ from codencer.engine.rooms import Entry, Trip
 from codencer.engine.runs import hold_run
 from codencer.engine.validate import not_run
 from codencer.evidence import manifest
-from codencer.ledger import Sealable
 from codencer.model.artifact import Artifact
 from codencer.model.attempt import Attempt, AttemptState, Ending
 from codencer.model.codec import encode
@@ -32,7 +30,6 @@ from codencer.model.task import Severity
 from codencer.model.validation import ValidationResult
 from codencer.policy import evaluate
 from codencer.policy import load as load_policy
-from codencer.workspace.release import empty_trash, release
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,19 +137,28 @@ def _seal_result(trip: Trip, conclusion: Conclusion, findings: Findings) -> list
         updated_at=time.time_ns() // 1000,
     )
     attempt = replace(trip.attempt, verdict=conclusion.verdict, timings=trip.timings)
-    result = encode(build_result(step, attempt, findings))
-    files: list[Sealable] = [
-        ("result.json", json.dumps(result, indent=2, sort_keys=True).encode(), "application/json")
-    ]
-    sealed = seal(trip, files)
+    result = json.dumps(encode(build_result(step, attempt, findings)), indent=2, sort_keys=True).encode()
+    described = Artifact(
+        id="",
+        attempt_id=attempt.id,
+        name="result.json",
+        path="",
+        size=len(result),
+        sha256=hashlib.sha256(result).hexdigest(),
+        media_type="application/json",
+        created_at=0,
+    )
     listing = manifest(
         attempt,
-        [*findings.artifacts, *sealed],
+        [*findings.artifacts, described],
         base_commit=step.base.commit,
         policy=step.policy,
         policy_digest=load_policy(step.policy).digest,
     )
-    return sealed + seal(trip, [("manifest.json", listing, "application/json")])
+    return seal(
+        trip,
+        [("result.json", result, "application/json"), ("manifest.json", listing, "application/json")],
+    )
 
 
 def _entries(trip: Trip, conclusion: Conclusion, sealed: Sequence[Artifact]) -> list[Entry]:
@@ -182,17 +188,3 @@ def _entries(trip: Trip, conclusion: Conclusion, sealed: Sequence[Artifact]) -> 
         "reason": conclusion.ending,
     }
     return [*entries, (EventKind.ATTEMPT_ENDED, ended), (EventKind.STEP_SETTLED, settled)]
-
-
-async def release_workspace(trip: Trip) -> None:
-    """Give the disk space back, once nothing in the workspace is anybody's only copy."""
-    snapshot, record = trip.attempt.snapshot, trip.attempt.exit
-    if trip.attempt.released or snapshot is None or not snapshot.complete:
-        return
-    if record is not None and record.survivors:
-        return
-    layout = trip.rooms.layout
-    await asyncio.to_thread(release, layout.workspace(trip.attempt.id), layout.trash)
-    await trip.record((EventKind.WORKSPACE_RELEASED, {}))
-    await asyncio.to_thread(shutil.rmtree, layout.attempt_folder(trip.attempt.id), ignore_errors=True)
-    await asyncio.to_thread(empty_trash, layout.trash)

@@ -53,14 +53,16 @@ def pin_base(store: Store, name: str, commit: str) -> None:
         Conflict: another commit is pinned under this name.
     """
     ref = _BASES + name
-    try:
-        create_refs(store, {ref: commit})
-    except GitFailed:
-        pinned = read_ref(store, ref)
-        if pinned is None:
-            raise
-        if pinned != commit:
-            raise Conflict(f"{ref} already pins {pinned}, not {commit}; nothing was changed.") from None
+    pinned = read_ref(store, ref)  # first, because most steps begin where another one did
+    if pinned is None:
+        try:
+            create_refs(store, {ref: commit})
+        except GitFailed:
+            pinned = read_ref(store, ref)
+            if pinned is None:
+                raise
+    if pinned not in (None, commit):
+        raise Conflict(f"{ref} already pins {pinned}, not {commit}; nothing was changed.")
 
 
 def unpin_base(store: Store, name: str) -> None:
