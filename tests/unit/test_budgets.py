@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
+import pytest
+
 TOP = Path(__file__).parents[2]
 PACKAGE = TOP / "src" / "codencer"
 MODULE_LINES = 400
@@ -104,8 +106,9 @@ def test_every_folder_of_modules_is_a_package() -> None:
     assert [name(folder) for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
 
 
-def test_the_supervisor_is_one_file_that_needs_only_the_standard_library() -> None:
-    path = PACKAGE / "supervisor.py"
+@pytest.mark.parametrize("program", ["supervisor", "relay"])
+def test_what_is_copied_is_one_file_that_needs_only_the_standard_library(program: str) -> None:
+    path = PACKAGE / f"{program}.py"
     imported = {
         target.split(".")[0]
         for node in ast.walk(parse(path))

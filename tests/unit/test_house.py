@@ -24,11 +24,12 @@ SLEEPS = re.compile(r"(time|asyncio|anyio)\.sleep")
 DOORS = {
     # `testing` holds programs that play an agent, the demo plays its user, and the client starts the
     # daemon, which is what has the door.
-    STARTS_PROCESSES: ("process/", "supervisor.py", "testing/", "cli/demo", "client/start.py"),
+    STARTS_PROCESSES: ("process/", "supervisor.py", "relay.py", "testing/", "cli/demo", "client/start.py"),
     SPEAKS_SQL: ("ledger/",),
     # Nothing tells a client that a daemon which went away is back: it waits longer each time. And where
-    # the kernel has no inotify instance left, a growing file is looked at now and then.
-    SLEEPS: ("testing/", "cli/demo_files/", "client/events.py", "process/watch.py"),
+    # the kernel has no inotify instance left, a growing file is looked at now and then. Nor does anything
+    # tell that a full disk has room again: an attempt that was held up is entered again after a while.
+    SLEEPS: ("testing/", "cli/demo_files/", "client/events.py", "process/watch.py", "engine/scheduler.py"),
 }
 
 TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".json", ".sql", ".txt", ".cfg", ".sh", ""}

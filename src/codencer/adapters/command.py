@@ -148,6 +148,11 @@ _NOT_BY_ITSELF: Mapping[ExitReason, Conclusion] = {
         ErrorKind.LIMIT,
         "was stopped because it printed more than max_output_bytes, after {}",
     ),
+    ExitReason.MEMORY_LIMIT: (
+        Ending.BROKEN,
+        ErrorKind.LIMIT,
+        "was stopped because it used more memory than memory_cap_mb allows, after {}",
+    ),
     # Whoever asked for the stop knows better and says `cancelled`.
     ExitReason.STOPPED: (Ending.INTERRUPTED, ErrorKind.NONE, "was stopped from outside, after {}"),
 }

@@ -12,6 +12,7 @@ from codencer.api.bodies import body
 from codencer.api.openapi import anything, stream, takes
 from codencer.api.peers import refuse_from_attempt
 from codencer.engine import Engine
+from codencer.errors import InvalidInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,10 @@ class Checkout:
 
 @dataclass(frozen=True, kw_only=True)
 class Collect:
+    """`older_than_days` lets snapshots go at that age, this time, whatever retention_days says."""
+
     dry_run: bool = False
+    older_than_days: int | None = None
 
 
 def router(engine: Engine) -> APIRouter:
@@ -51,9 +55,13 @@ def router(engine: Engine) -> APIRouter:
         return answer(await engine.trust(given.checkout, actor(request)))
 
     @routes.post("/gc", responses=anything("A list: what was removed."), openapi_extra=takes(Collect))
-    async def gc(given: Annotated[Collect, Depends(body(Collect))]) -> Response:
+    async def gc(request: Request, given: Annotated[Collect, Depends(body(Collect))]) -> Response:
         """Remove what is provably no longer needed."""
-        return answer(await engine.gc(given.dry_run))
+        if given.older_than_days is not None:
+            await refuse_from_attempt(request, "let snapshots go")
+            if given.older_than_days < 0:
+                raise InvalidInput("older_than_days must not be negative")
+        return answer(await engine.gc(given.dry_run, given.older_than_days))
 
     return routes
 
@@ -64,9 +72,8 @@ def probes(engine: Engine) -> APIRouter:
 
     @routes.get("/health", responses=anything("It answers."))
     async def health() -> Response:
-        """Whether the daemon and its ledger answer."""
-        await engine.list_runs(state=None)
-        return answer({"status": "ok"})
+        """Whether the daemon and its ledger answer, and what keeps them from recording anything."""
+        return answer(await engine.health())
 
     @routes.get("/version", responses=anything("Versions of the program and of the API."))
     async def version() -> Response:

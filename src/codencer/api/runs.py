@@ -58,7 +58,8 @@ class SubmitStep:
     """One task: `text` as its author wrote it; `overrides` are TaskSpec keys laid over it.
 
     `cwd` is a directory of the checkout that the task is about (default: the daemon's own). With
-    `start_run` the run begins with this step when there is none of that id.
+    `start_run` the run begins with this step when there is none of that id. A higher `priority`
+    goes first, between runs.
     """
 
     text: str
@@ -70,6 +71,7 @@ class SubmitStep:
     idempotency_key: str | None = None
     trust: bool = False
     start_run: bool = False
+    priority: int = 0
 
 
 def router(engine: Engine) -> APIRouter:
@@ -121,7 +123,8 @@ def _add_submission(routes: APIRouter, engine: Engine) -> None:
     @routes.get("/runs/{run}/steps", responses=several(StepView))
     async def list_steps(run: Address) -> Response:
         """List a run's steps in the order of their submission."""
-        return answer([step_view(each) for each in await engine.list_steps(run)])
+        steps = await engine.list_steps(run)
+        return answer([step_view(each, engine.waiting_reason(each)) for each in steps])
 
     @routes.post(
         "/runs/{run}/steps", status_code=201, responses=one(StepView, 201), openapi_extra=takes(SubmitStep)
@@ -133,7 +136,7 @@ def _add_submission(routes: APIRouter, engine: Engine) -> None:
         if given.trust:
             await refuse_from_attempt(request, "trust commands")
         step = await engine.submit(run, _submission(given), actor(request))
-        return answer(step_view(step), 201)
+        return answer(step_view(step, engine.waiting_reason(step)), 201)
 
     @routes.get("/runs/{run}/gates", responses=several(Gate))
     async def list_gates(run: Address) -> Response:
@@ -159,4 +162,5 @@ def _submission(given: SubmitStep) -> Submission:
         idempotency_key=given.idempotency_key,
         trust=given.trust,
         start_run=given.start_run,
+        priority=given.priority,
     )

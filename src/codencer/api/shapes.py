@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from codencer.engine.live import Live
 from codencer.model.run import RunState
 from codencer.model.step import StepState
 
@@ -38,6 +39,8 @@ class StepView:
     cancel_requested: bool
     summary: str
     waiting: str | None
+    live: Live | None
+    priority: int
     is_simulation: bool
     retryable: bool
     created_at: str

@@ -75,10 +75,14 @@ def router(engine: Engine) -> APIRouter:
 
 def _add_reading(routes: APIRouter, engine: Engine) -> None:
     @routes.get("/steps/{step}", responses=one(StepView))
-    async def get_step(step: Address) -> Response:
-        """One step: the one source of truth about its state."""
+    async def get_step(step: Address, live: bool = True) -> Response:
+        """One step: the one source of truth about its state.
+
+        While an attempt is under way `live` says what it is doing; with `live=false` nobody looks.
+        """
         found = await engine.get_step(step)
-        return answer(step_view(found, engine.waiting_reason(found)))
+        facts = await engine.live(found) if live else None
+        return answer(step_view(found, engine.waiting_reason(found), facts))
 
     @routes.get("/steps/{step}/result", responses=one(ResultSpec))
     async def get_result(step: Address) -> Response:
@@ -155,7 +159,7 @@ def _add_changing(routes: APIRouter, engine: Engine) -> None:
         again = await engine.retry(
             step, actor(request), adapter=given.adapter, feedback=given.feedback, force=given.force
         )
-        return answer(step_view(again))
+        return answer(step_view(again, engine.waiting_reason(again)))
 
     @routes.post("/steps/{step}/answer", responses=one(StepView), openapi_extra=takes(Answer))
     async def answer_question(step: Address, _: Annotated[Answer, Depends(body(Answer))]) -> Response:

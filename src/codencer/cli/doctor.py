@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,7 +10,9 @@ import click
 from codencer.cli.exits import INFRASTRUCTURE, OK
 from codencer.cli.face import Face
 from codencer.cli.group import Verb
+from codencer.client.daemon import Daemon
 from codencer.client.find import answering, listens
+from codencer.client.http import Endpoint
 from codencer.errors import CodencerError
 from codencer.locate import Repository, read_descriptor, registered, state_dir, unregister
 
@@ -28,7 +31,7 @@ def doctor(face: Face, repair: bool) -> int:
         if repair:
             lines += [_line("repaired", True, done, needed=False) for done in _repair(repository)]
         lines.append(_daemon(repository))
-        lines += _offline(repository)
+        lines += _offline(repository, repair)
     except CodencerError as problem:
         lines.append(_line("repository", False, problem.message))
     healthy = all(each["ok"] or not each["needed"] for each in lines)
@@ -47,11 +50,11 @@ def _line(name: str, ok: bool, detail: str, needed: bool = True) -> Line:
     return {"name": name, "ok": ok, "detail": detail, "needed": needed}
 
 
-def _offline(repository: Repository) -> list[Line]:
+def _offline(repository: Repository, repair: bool) -> list[Line]:
     from codencer.client.offline import check
 
     try:
-        lines: list[Line] = check(repository, "doctor")
+        lines: list[Line] = check(repository, "doctor", *(("--act",) if repair else ()))
     except CodencerError as problem:
         return [_line("settings", False, problem.message)]
     return lines
@@ -64,7 +67,14 @@ def _daemon(repository: Repository) -> Line:
         return _line("daemon", False, problem.message)
     if found is None:
         return _line("daemon", True, "not running; it starts when it is needed")
-    return _line("daemon", True, f"process {found.pid}, {found.execution_mode} mode, {found.base_url}")
+    where = f"process {found.pid}, {found.execution_mode} mode, {found.base_url}"
+    try:
+        health = Daemon(Endpoint(unix=found.socket)).get("/health")
+    except CodencerError as problem:
+        return _line("daemon", False, f"{where}; {problem.message}")
+    if problems := health.get("problems"):
+        return _line("daemon", False, f"{where}; it goes on by itself once this is mended: {problems[0]}")
+    return _line("daemon", True, where)
 
 
 def _repair(repository: Repository) -> list[str]:
@@ -76,8 +86,9 @@ def _repair(repository: Repository) -> list[str]:
             _attempt(done, f"made {path} private again", partial(path.chmod, mode))
     descriptor = read_descriptor(repository.common_dir)
     if descriptor is not None and answering(repository) is None:
-        path = state / "daemon.json"
-        _attempt(done, f"removed {path} of process {descriptor.pid}, which is gone", path.unlink)
+        for path in (state / "daemon.json", Path(descriptor.socket)):
+            if path.exists():
+                _attempt(done, f"removed {path} of process {descriptor.pid}, which is gone", path.unlink)
     for each in registered():
         if not listens(each):
             _attempt(

@@ -52,20 +52,31 @@ def _differs(found: Any, simulation: bool, port: int | None) -> bool:
 @click.pass_obj
 def stop(face: Face, kill: bool) -> None:
     """Stop the daemon of this repository; its agents go on and are found again at the next start."""
-    from codencer.client.stop import stop as stop_daemon
-
-    descriptor = read_descriptor(face.repository.common_dir)
-    if descriptor is None or not listens(descriptor):
-        face.show({"stopped": False, "pid": None, "agents": []}, ())
+    pid, agents = halt(face, kill=kill)
+    face.show(
+        {"stopped": pid is not None, "pid": pid, "agents": agents},
+        (("stopped", f"process {pid}"),) if pid is not None else (),
+    )
+    if pid is None:
         face.hint("no daemon runs here")
-        return
-    agents = _agents(face, kill)
-    pid = stop_daemon(descriptor.socket)
-    face.show({"stopped": True, "pid": pid, "agents": agents}, (("stopped", f"process {pid}"),))
     for step in agents:
         face.hint(f"goes on: {step['id']} ({step['run_id']}/{step['name']}, {step['adapter']})")
     if agents:
         face.hint("`codencer start` takes them up again")
+
+
+def halt(face: Face, *, kill: bool) -> tuple[int | None, list[dict[str, Any]]]:
+    """Stop the daemon; its process id, None if there was none, and the steps whose agents go on.
+
+    With `kill` none goes on.
+    """
+    from codencer.client.stop import stop as stop_daemon
+
+    descriptor = read_descriptor(face.repository.common_dir)
+    if descriptor is None or not listens(descriptor):
+        return None, []
+    agents = _agents(face, kill)
+    return stop_daemon(descriptor.socket), agents
 
 
 def _agents(face: Face, kill: bool) -> list[dict[str, Any]]:

@@ -38,10 +38,31 @@ def step_fields(step: dict[str, Any]) -> Iterator[tuple[str, object]]:
     yield "title", step["title"]
     yield "state", step["state"]
     yield "waiting", step.get("waiting")
+    if live := step.get("live"):
+        yield from _live_fields(live)
     yield "adapter", step["adapter"] + (" (simulation)" if step["is_simulation"] else "")
+    yield "priority", step["priority"] or None
     yield "attempts", step["attempts"]
     yield "summary", step["summary"]
     yield "updated", step["updated_at"]
+
+
+def _live_fields(live: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    """What is known of an attempt under way; what is unknown is left out."""
+    yield "stage", live["stage"] + (f" ({live['launch']})" if live["launch"] else "")
+    if live["last_output_ms"] is not None:
+        yield "output", f"{_ago(live['last_output_ms'])} ago: {live['last_output'] or ''}"
+    if live["processes"] is not None:
+        yield "processes", live["processes"]
+        yield "cpu", f"{live['cpu_ms'] / 1000:.1f} s"
+        yield "memory", f"{live['memory_bytes'] / 2**20:.0f} MiB"
+    if live["files_changed"] is not None:
+        yield "changed", f"{live['files_changed']} files so far"
+
+
+def _ago(milliseconds: int) -> str:
+    seconds = milliseconds // 1000
+    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
 
 
 def result_fields(result: dict[str, Any]) -> Iterator[tuple[str, object]]:

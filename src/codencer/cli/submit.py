@@ -41,6 +41,7 @@ _OVERRIDES = (
     click.option("--base", help="Where it begins: a ref, `dirty`, or step:ID."),
     click.option("--trust", is_flag=True, help="Trust the commands that project files name now."),
     click.option("--idempotency-key", help="The same key submits only once."),
+    click.option("--priority", type=int, default=0, help="A higher one goes first, between runs."),
 )
 
 _DIRECT = ("task_json", "prompt_file", "goal", "stdin")
@@ -74,9 +75,9 @@ def submit(
 ) -> int:
     """Submit a task to RUN: a FILE (YAML, or JSON by its name), or one of the sources below."""
     source = _the_source({"file": file} | {name: options.pop(name) for name in _DIRECT})
+    asked = Asked(trust=trust, idempotency_key=idempotency_key, priority=options.pop("priority"))
     _refuse_overrides_of_a_file(source, options)
     daemon = face.daemon()
-    asked = Asked(trust=trust, idempotency_key=idempotency_key)
     step = _hand_in(daemon, run, source, _overrides(options), asked)
     return _conclude(face, daemon, step, wait)
 
@@ -101,7 +102,9 @@ def do(
     daemon = face.daemon()
     run = run or f"do-{shown(new_id(IdKind.STEP))}"
     source = Source(kind="goal", name="goal", format="text", text=goal)
-    asked = Asked(trust=trust, idempotency_key=idempotency_key, start_run=True)
+    asked = Asked(
+        trust=trust, idempotency_key=idempotency_key, priority=options.pop("priority"), start_run=True
+    )
     step = _hand_in(daemon, run, source, _overrides(options), asked)
     face.hint(f"submitted {step['id']} to run {step['run_id']}")
     code = _conclude(face, daemon, step, not no_wait)
@@ -138,6 +141,7 @@ class Asked:
 
     trust: bool
     idempotency_key: str | None
+    priority: int
     start_run: bool = False
 
 

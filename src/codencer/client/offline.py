@@ -12,14 +12,14 @@ from codencer.locate import Repository
 from codencer.process.commands import run
 
 
-def check(repository: Repository, what: str, environ: Mapping[str, str] = os.environ) -> Any:
-    """Return the JSON document of one check.
+def check(repository: Repository, what: str, *flags: str, environ: Mapping[str, str] = os.environ) -> Any:
+    """Return the JSON document of one check; `flags` are further ones of `codencerd --check`.
 
     Raises:
         CodencerError: the check could not be made.
     """
     argv = [sys.executable, "-P", "-m", "codencer.daemon", "--check", what]
-    argv += ["--repo", os.fspath(repository.top)]
+    argv += ["--repo", os.fspath(repository.top), *flags]
     done = run(argv, cwd=repository.top, env=dict(environ))
     try:
         document = json.loads(done.stdout)

@@ -10,6 +10,9 @@ from codencer.errors import CodencerError, DaemonUnreachable, WaitTimeout
 
 Watcher = Callable[[Seen], None]
 
+QUIETLY = {"live": False}
+"""Who only waits wants no look at what the agent is doing."""
+
 
 def wait_for_step(
     daemon: Daemon,
@@ -30,7 +33,7 @@ def wait_for_step(
         DaemonUnreachable: the daemon went away for good; the step's agent goes on.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    step: dict[str, Any] = daemon.get(path("steps", address))
+    step: dict[str, Any] = daemon.get(path("steps", address), QUIETLY)
     if step["settled"]:
         return step
     identifier = step["id"]
@@ -40,7 +43,7 @@ def wait_for_step(
             if watch is not None:
                 watch(seen)
             if seen.kind == "step.settled":
-                step = daemon.get(path("steps", identifier))
+                step = daemon.get(path("steps", identifier), QUIETLY)
                 if step["settled"]:
                     return step
     except (WaitTimeout, DaemonUnreachable) as problem:

@@ -9,6 +9,16 @@ or a setting that has no effect yet is an error that names its place.
 
 from codencer.config.adapters import ConfiguredAdapter
 from codencer.config.config import Binary, Config, show
+from codencer.config.kinds import AtOnce
 from codencer.config.load import for_checkout, load, start_folder
 
-__all__ = ["Binary", "Config", "ConfiguredAdapter", "for_checkout", "load", "show", "start_folder"]
+__all__ = [
+    "AtOnce",
+    "Binary",
+    "Config",
+    "ConfiguredAdapter",
+    "for_checkout",
+    "load",
+    "show",
+    "start_folder",
+]

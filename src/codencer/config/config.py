@@ -6,6 +6,7 @@ from pathlib import Path
 
 from codencer.config.adapters import ConfiguredAdapter
 from codencer.config.dotenv import read_private
+from codencer.config.kinds import AtOnce
 from codencer.config.settings import SETTINGS
 from codencer.config.sources import Layer
 from codencer.errors import NotFound
@@ -44,8 +45,9 @@ class Config:
     repo_root: Path
     default_adapter: str | None
     default_policy: str
-    max_parallel: int
+    max_parallel: AtOnce
     memory_floor_mb: int
+    memory_cap_mb: int
     retention_days: int
     grace_seconds: int
     max_output_bytes: int

@@ -7,10 +7,10 @@ with words only: whoever read the value knows where it stood.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Protocol
 
-from codencer.errors import InvalidInput, NotSupported
+from codencer.errors import InvalidInput
 from codencer.model.ids import check_name
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -46,12 +46,12 @@ class Number:
     low: int
     high: int
 
-    def parse(self, text: str) -> object:
+    def parse(self, text: str) -> int:
         if _WHOLE_NUMBER.match(text.strip()):
             return int(text)
         raise InvalidInput(f"{text!a} is not a whole number")
 
-    def check(self, value: object) -> object:
+    def check(self, value: object) -> int:
         if type(value) is not int:
             raise InvalidInput(f"expected a whole number, found {value!a}")
         if not self.low <= value <= self.high:
@@ -107,17 +107,56 @@ class Host(Text):
         return host
 
 
-class Parallel(Number):
-    """A number, or a table with the key `overall`."""
+@dataclass(frozen=True, kw_only=True)
+class AtOnce:
+    """How many attempts may run at the same time; None is no limit of that kind."""
 
-    def check(self, value: object) -> object:
+    overall: int
+    per_adapter: int | None = None
+    per_run: int | None = None
+
+    def __str__(self) -> str:
+        """The text that it is read from."""
+        set_ = {name: value for name, value in vars(self).items() if value is not None}
+        return str(self.overall) if len(set_) == 1 else ",".join(f"{key}={set_[key]}" for key in set_)
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """A number, or a table with `overall`, `per_adapter` and `per_run`; as text `overall=4,per_run=2`.
+
+    `overall` is what holds where a table does not say.
+    """
+
+    number: Number
+    overall: int
+
+    def parse(self, text: str) -> object:
+        if "=" not in text:
+            return self.number.parse(text)
+        table: dict[str, int] = {}
+        for part in text.split(","):
+            key, _, number = part.partition("=")
+            if key.strip() in table:
+                raise InvalidInput(f"{key.strip()!a} is given twice")
+            table[key.strip()] = self.number.parse(number)
+        return table
+
+    def check(self, value: object) -> AtOnce:
+        if isinstance(value, AtOnce):
+            return value
         if not isinstance(value, Mapping):
-            return super().check(value)
+            return AtOnce(overall=self.number.check(value))
+        known = [each.name for each in fields(AtOnce)]
+        if not value:
+            raise InvalidInput(f"the table is empty; write a number, or some of {', '.join(known)}")
         for key in value:
-            if key in {"per_adapter", "per_run"}:
-                raise NotSupported(f"{key} is not supported yet: only `overall` is")
-            if key != "overall":
-                raise InvalidInput(f"unknown key {key!a} (known: overall)")
-        if "overall" not in value:
-            raise InvalidInput("the table is empty; write a number, or the key `overall`")
-        return super().check(value["overall"])
+            if key not in known:
+                raise InvalidInput(f"unknown key {key!a} (known: {', '.join(known)})")
+        return AtOnce(**({"overall": self.overall} | {key: self._limit(key, value[key]) for key in value}))
+
+    def _limit(self, key: str, value: object) -> int:
+        try:
+            return self.number.check(value)
+        except InvalidInput as problem:
+            raise InvalidInput(f"{key}: {problem}") from problem

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from codencer.config.kinds import Choice, Host, Kind, Name, Number, Parallel, Switch, Text
+from codencer.config.kinds import AtOnce, Choice, Host, Kind, Name, Number, Parallel, Switch, Text
 from codencer.locate import Repository
 
 _LOOPBACK = r"(localhost|127\.[0-9]+\.[0-9]+\.[0-9]+|{six})"
@@ -74,6 +74,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_USUAL_PARALLEL = max(2, _cores())
 _NARROWLY, _NEVER = FromProject.NARROWLY, FromProject.NEVER
 _LEVELS = Choice(("debug", "info", "warning", "error"), {"warn": "warning"})
 
@@ -133,9 +134,14 @@ _ALL = (
     ),
     Setting(name="default_adapter", kind=Name(), default=None),
     Setting(name="default_policy", kind=Name(), default="basic"),
-    Setting(name="max_parallel", kind=Parallel(1, 1024), default=max(2, _cores())),
-    Setting(name="memory_floor_mb", kind=Number(0, 2**24), default=0, inactive=True),
-    Setting(name="retention_days", kind=Number(0, 36500), default=0, inactive=True, project=_NEVER),
+    Setting(
+        name="max_parallel",
+        kind=Parallel(Number(1, 1024), _USUAL_PARALLEL),
+        default=AtOnce(overall=_USUAL_PARALLEL),
+    ),
+    Setting(name="memory_floor_mb", kind=Number(0, 2**24), default=0),
+    Setting(name="memory_cap_mb", kind=Number(0, 2**24), default=0),
+    Setting(name="retention_days", kind=Number(0, 36500), default=30, project=_NEVER),
     Setting(name="grace_seconds", kind=Number(0, 3600), default=10),
     Setting(name="max_output_bytes", kind=Number(1024, 2**50), default=2 * 1024**3),
     Setting(name="trust", kind=Choice(("ask", "always")), default="ask", project=_NEVER),

@@ -1,58 +1,49 @@
-"""`codencerd --check`: what can be found out without a daemon, as one JSON document on stdout.
+"""`codencerd --check`: what can be done without a daemon, as one JSON document on stdout.
 
-`ledger` verifies the whole record; `doctor` looks at everything a daemon would need. Nothing is changed
-and nothing is created.
+`ledger` verifies the whole record; `doctor` looks at everything a daemon would need; `purge` lists all
+that is kept for the repository. Nothing is changed and nothing is created, unless `--act` asks for it.
 """
 
-import os
 import re
-import shutil
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from codencer.config import Config
+from codencer.daemon.faults import Check, faults, store_of
+from codencer.daemon.purge import purge
+from codencer.daemon.repair import repair
 from codencer.engine.catalogue import adapters
-from codencer.errors import CodencerError, NotFound
-from codencer.ledger import VerifyReport, verify
+from codencer.errors import CodencerError
+from codencer.ledger import verify
 from codencer.model.codec import encode
 from codencer.workspace.git import Git
-from codencer.workspace.store import Store
 
-CHECKS = ("ledger", "doctor")
+CHECKS = ("ledger", "doctor", "purge")
 LEAST_GIT = (2, 38)
 """The first with `git merge-tree --write-tree`."""
-LEAST_FREE_BYTES = 256 * 1024 * 1024
-"""Below this a workspace and its evidence hardly fit."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One line of the doctor; `needed` ones must be ok for anything to work."""
+def run_check(config: Config, what: str, *, act: bool = False, kill: bool = False) -> tuple[Any, int]:
+    """Return the document of a check, and the exit code it stands for.
 
-    name: str
-    ok: bool
-    detail: str
-    needed: bool = True
-
-
-def run_check(config: Config, what: str) -> tuple[Any, int]:
-    """Return the document of a check, and the exit code it stands for."""
+    Args:
+        act: mend what the doctor finds, or purge what would go.
+        kill: the purge ends what is at work.
+    """
     if what == "ledger":
-        report = _verify(config)
+        report = verify(config.db_path)
         return {"ok": report.ok, **encode(report)}, 0 if report.ok else 2
-    checks = [*_git(config), _disk(config), _ledger(config), *_adapters(config)]
+    if what == "purge":
+        return purge(config, act=act, kill=kill), 0
+    mended = (
+        [Check(name="repaired", ok=True, detail=line, needed=False) for line in repair(config)] if act else []
+    )
+    checks = [*mended, *_git(config), *faults(config), *_adapters(config)]
     return encode(checks), 0 if all(each.ok or not each.needed for each in checks) else 5
-
-
-def _verify(config: Config) -> VerifyReport:
-    return verify(config.db_path)
 
 
 def _git(config: Config) -> list[Check]:
     """Whether git runs, and whether there is a commit to begin from."""
-    common_dir = config.repository.common_dir
-    git = Git(Store(common_dir=common_dir, bridge_dir=common_dir), git_dir=config.repository.git_dir)
+    git = Git(store_of(config), git_dir=config.repository.git_dir)
     try:
         words = git.text("version")
     except CodencerError as problem:
@@ -63,33 +54,6 @@ def _git(config: Config) -> list[Check]:
     if git.ok("rev-parse", "--quiet", "--verify", "HEAD^{commit}"):
         return [version, Check(name="commit", ok=True, detail="there is one to begin from")]
     return [version, Check(name="commit", ok=False, detail="there is none yet: make a first commit")]
-
-
-def _disk(config: Config) -> Check:
-    for folder in (config.state_dir, config.artifact_root, config.workspace_root):
-        there = _nearest(folder)
-        if not os.access(there, os.W_OK | os.X_OK):
-            return Check(name="disk", ok=False, detail=f"{there} cannot be written")
-        free = shutil.disk_usage(there).free
-        if free < LEAST_FREE_BYTES:
-            detail = f"{there} has {free // 2**20} MiB left; {LEAST_FREE_BYTES // 2**20} are needed"
-            return Check(name="disk", ok=False, detail=detail)
-    return Check(name="disk", ok=True, detail="state, artifacts and workspaces can be written")
-
-
-def _nearest(folder: Path) -> Path:
-    return next(each for each in (folder, *folder.parents) if each.exists())
-
-
-def _ledger(config: Config) -> Check:
-    try:
-        report = _verify(config)
-    except NotFound:
-        return Check(name="ledger", ok=True, detail="none yet; the first start makes it")
-    except CodencerError as problem:
-        return Check(name="ledger", ok=False, detail=problem.message)
-    detail = f"{report.events} events, chain and tables hold" if report.ok else str(report.fault)
-    return Check(name="ledger", ok=report.ok, detail=detail)
 
 
 def _adapters(config: Config) -> list[Check]:

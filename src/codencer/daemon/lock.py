@@ -37,6 +37,28 @@ def only_one(path: Path, repository: Repository) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def if_free(path: Path) -> Iterator[bool]:
+    """Hold the lock while the block runs, if no daemon has it; yields whether it is held.
+
+    Raises:
+        StorageFailed: the lock file cannot be made.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as problem:
+        raise StorageFailed(f"{path} cannot be made: {problem.strerror}; nothing was changed") from problem
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
 def _wait_for_the_one_before(descriptor: int, repository: Repository) -> None:
     """A daemon that no longer listens is about to leave; one that does is in the way."""
     other = read_descriptor(repository.common_dir)

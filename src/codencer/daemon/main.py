@@ -40,12 +40,12 @@ _log = structlog.get_logger()
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve one repository until told to stop; returns the exit code."""
-    given = _parse(arguments)
+    given = parser().parse_args(arguments)
     os.umask(0o077)
     try:
         config = _load(given)
         if given.check:
-            return _check(config, given.check)
+            return _check(config, given)
         _serve(config, given)
     except CodencerError as error:
         return _give_up(given, error)
@@ -57,18 +57,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="codencerd", description="The daemon of one repository.")
-    parser.add_argument("--version", action="version", version=__version__)
-    parser.add_argument("--repo", type=Path, help="a folder of the repository (default: here)")
-    parser.add_argument("--host", help="loopback address to listen on")
-    parser.add_argument("--port", help="TCP port to listen on; 0 takes a free one")
-    parser.add_argument("--simulation", action="store_true", help="replace every agent by the scripted one")
-    parser.add_argument("--foreground", action="store_true", help="log to stderr instead of the file")
-    parser.add_argument("--on-demand", action="store_true", help="take a free port if the default is in use")
-    parser.add_argument("--ready-fd", type=int, help="write one JSON line there once it listens or failed")
-    parser.add_argument("--check", choices=["ledger", "doctor"], help="check offline instead of serving")
-    return parser.parse_args(arguments)
+def parser() -> argparse.ArgumentParser:
+    """The command line of `codencerd`."""
+    line = argparse.ArgumentParser(prog="codencerd", description="The daemon of one repository.")
+    line.add_argument("--version", action="version", version=__version__)
+    line.add_argument("--repo", type=Path, help="a folder of the repository (default: here)")
+    line.add_argument("--host", help="loopback address to listen on")
+    line.add_argument("--port", help="TCP port to listen on; 0 takes a free one")
+    line.add_argument("--simulation", action="store_true", help="replace every agent by the scripted one")
+    line.add_argument("--foreground", action="store_true", help="log to stderr instead of the file")
+    line.add_argument("--on-demand", action="store_true", help="take a free port if the default is in use")
+    line.add_argument("--ready-fd", type=int, help="write one JSON line there once it listens or failed")
+    line.add_argument("--check", choices=["ledger", "doctor", "purge"], help="work offline, do not serve")
+    line.add_argument("--act", action="store_true", help="with --check: mend, or purge, what was found")
+    line.add_argument("--kill", action="store_true", help="with --check purge --act: end what is at work")
+    return line
 
 
 def _load(given: argparse.Namespace) -> Config:
@@ -79,10 +82,10 @@ def _load(given: argparse.Namespace) -> Config:
     return load(find_repository(start_folder(start)), flags=flags)
 
 
-def _check(config: Config, what: str) -> int:
+def _check(config: Config, given: argparse.Namespace) -> int:
     from codencer.daemon.checks import run_check
 
-    document, code = run_check(config, what)
+    document, code = run_check(config, given.check, act=given.act, kill=given.kill)
     sys.stdout.write(json.dumps(document) + "\n")
     return code
 

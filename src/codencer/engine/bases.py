@@ -9,10 +9,10 @@ from pathlib import Path
 
 from codencer.engine.addresses import step_address
 from codencer.engine.rooms import Rooms, Trip
-from codencer.errors import InvalidInput
+from codencer.errors import Conflict, GitFailed, InvalidInput
 from codencer.ledger import Queries
 from codencer.model.event import EventKind
-from codencer.model.step import Base
+from codencer.model.step import Base, Step
 from codencer.workspace.base import pin_base, resolve_base
 
 STEP_PREFIX = "step:"
@@ -21,7 +21,10 @@ STEP_PREFIX = "step:"
 async def resolve(
     rooms: Rooms, ref: str, checkout: Path, settings: tuple[tuple[str, str], ...], run_id: str
 ) -> Base:
-    """Resolve and pin what `ref` means now; the commit is None while another step is awaited."""
+    """Resolve and pin what `ref` means now; the commit is None while another step is awaited.
+
+    The caller holds `rooms.pins` until the base is in the ledger.
+    """
     if not ref.startswith(STEP_PREFIX):
         commit = await asyncio.to_thread(resolve_base, rooms.store, settings, checkout, ref)
         await asyncio.to_thread(pin_base, rooms.store, commit, commit)
@@ -37,11 +40,36 @@ async def resolve_awaited(trip: Trip) -> None:
     if trip.step.base.commit is not None:
         return
     awaited = trip.step.base
-    base = await trip.rooms.ledger.read(lambda queries: _snapshot_of(queries, awaited))
-    if base.commit is None:
-        raise InvalidInput(f"the base {base.ref} left no snapshot to begin from")
-    await asyncio.to_thread(pin_base, trip.rooms.store, base.commit, base.commit)
-    await trip.record((EventKind.BASE_PINNED, {"base": base}))
+    async with trip.rooms.pins.together():
+        base = await trip.rooms.ledger.read(lambda queries: _snapshot_of(queries, awaited))
+        if base.commit is None:
+            raise InvalidInput(f"the base {base.ref} left no snapshot to begin from")
+        await asyncio.to_thread(pin_base, trip.rooms.store, base.commit, base.commit)
+        await trip.record((EventKind.BASE_PINNED, {"base": base}))
+
+
+def awaited(queries: Queries, base: Base) -> str | None:
+    """The unsettled step whose snapshot `base` waits for, if it waits."""
+    step = None if base.commit is not None or base.step_id is None else queries.step(base.step_id)
+    return None if step is None or step.settled else step.id
+
+
+async def pin_again(rooms: Rooms, step: Step) -> None:
+    """Pin the base of a settled step that is to be tried again; its pin may have been let go.
+
+    Raises:
+        Conflict: the commit is gone.
+    """
+    commit = step.base.commit
+    if commit is None:
+        return
+    try:
+        await asyncio.to_thread(pin_base, rooms.store, commit, commit)
+    except GitFailed as problem:
+        raise Conflict(
+            f"the base of step {step.id}, {commit}, is no longer in the repository ({problem}): submit the "
+            "task anew. Nothing has changed"
+        ) from problem
 
 
 def _of_step(queries: Queries, ref: str, run_id: str) -> Base:
@@ -63,7 +91,8 @@ def _of_step(queries: Queries, ref: str, run_id: str) -> Base:
 def _snapshot_of(queries: Queries, base: Base) -> Base:
     """The base with the commit of the newest (or the numbered) ended attempt that has one."""
     for attempt in reversed(queries.attempts(base.step_id or "")):
-        if attempt.snapshot is None or base.attempt_number not in (None, attempt.number):
+        there = attempt.snapshot is not None and not attempt.snapshot.expired
+        if attempt.snapshot is None or not there or base.attempt_number not in (None, attempt.number):
             continue
         return Base(
             ref=base.ref,

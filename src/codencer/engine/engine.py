@@ -20,6 +20,8 @@ from codencer.config import Config
 from codencer.engine import catalogue, reading, runs, steps, storage, trust
 from codencer.engine.addresses import run_address
 from codencer.engine.feed import Feed
+from codencer.engine.housekeeping import keep_house
+from codencer.engine.live import Live, Lookout
 from codencer.engine.opening import open_rooms
 from codencer.engine.reading import LogFile, Whereabouts
 from codencer.engine.rooms import Rooms
@@ -47,21 +49,21 @@ THREADS_BESIDE_ATTEMPTS = 8
 class Engine:
     """Addresses are full ids, `RUN/STEP`, unique beginnings or ends, or `latest`."""
 
-    def __init__(self, rooms: Rooms, scheduler: Scheduler, feed: Feed) -> None:
+    def __init__(self, rooms: Rooms, scheduler: Scheduler, feed: Feed, lookout: Lookout) -> None:
         self.config = rooms.config
-        self._rooms, self._scheduler, self._feed = rooms, scheduler, feed
+        self._rooms, self._scheduler, self._feed, self._lookout = rooms, scheduler, feed, lookout
 
     @classmethod
     @asynccontextmanager
     async def running(cls, config: Config) -> AsyncIterator["Engine"]:
         """Open the ledger, take up what is unfinished, and dispatch until the block is left."""
         loop = asyncio.get_running_loop()
-        threads = config.max_parallel + THREADS_BESIDE_ATTEMPTS
+        threads = config.max_parallel.overall + THREADS_BESIDE_ATTEMPTS
         loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="room"))
         rooms = await asyncio.to_thread(open_rooms, config)
         try:
             async with asyncio.TaskGroup() as group:
-                scheduler, feed = Scheduler(rooms, group), Feed(rooms.ledger)
+                scheduler, feed, lookout = Scheduler(rooms, group), Feed(rooms.ledger), Lookout(rooms)
 
                 def wake(events: Sequence[Event]) -> None:
                     loop.call_soon_threadsafe(scheduler.observe, events)
@@ -73,9 +75,12 @@ class Engine:
                 resumed = await scheduler.recover()
                 log.info("the engine is open", event_name="engine.open", resumed=resumed)
                 dispatching = group.create_task(scheduler.run())
+                housekeeping = group.create_task(keep_house(rooms))
                 try:
-                    yield cls(rooms, scheduler, feed)
+                    yield cls(rooms, scheduler, feed, lookout)
                 finally:
+                    lookout.close()
+                    housekeeping.cancel()
                     unsubscribe()
                     feed.close()
                     scheduler.close()
@@ -130,6 +135,10 @@ class Engine:
     def waiting_reason(self, step: Step) -> str | None:
         """Why a pending step has not begun yet."""
         return self._scheduler.reason(step)
+
+    async def live(self, step: Step) -> Live | None:
+        """What the step's attempt is doing right now; None when none is under way."""
+        return await self._lookout.live(step)
 
     async def result(self, address: str) -> ResultSpec:
         return await reading.result(self._rooms, address)
@@ -209,6 +218,17 @@ class Engine:
         """Trust those commands, by their content."""
         return await asyncio.to_thread(trust.grant_all, self.config, Path(checkout), actor)
 
+    async def health(self) -> dict[str, Any]:
+        """Whether the record can be read and written and every attempt goes on.
+
+        Raises:
+            LedgerFailed, StorageFailed: the record cannot even be read.
+        """
+        await self.list_runs()
+        problems = [] if self._rooms.ledger.problem is None else [self._rooms.ledger.problem]
+        problems += self._scheduler.problems()
+        return {"status": "degraded", "problems": problems} if problems else {"status": "ok"}
+
     async def counts(self) -> dict[str, int]:
         """Numbers for a monitor."""
         found = await self.list_runs()
@@ -220,9 +240,9 @@ class Engine:
             "codencer_attempts_running": self._scheduler.running,
         }
 
-    async def gc(self, dry_run: bool) -> list[str]:
+    async def gc(self, dry_run: bool, older_than_days: int | None = None) -> list[str]:
         """Remove what is proven to be of no more use; one line for each thing, with the reason."""
-        return await storage.collect_garbage(self._rooms, dry_run=dry_run)
+        return await storage.collect_garbage(self._rooms, dry_run=dry_run, older_than_days=older_than_days)
 
 
 def mode(config: Config) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 
 from codencer.engine.checks import Refused, check_task
-from codencer.engine.documents import Document, check_text, read_document
+from codencer.engine.documents import check_text, read_document
+from codencer.engine.outline import Document
 from codencer.engine.submission import Submission
 from codencer.errors import InvalidInput, TooLarge
 from codencer.model.codec import DecodeError, decode

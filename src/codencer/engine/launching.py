@@ -7,11 +7,25 @@ from codencer.engine.rooms import Trip
 from codencer.model.launch import ExitRecord, LaunchStatus
 from codencer.process.launches import Launcher, Order
 
+MOST_TRIES = 3
+"""For a hook or a validation whose supervisor is killed again and again, as by a lack of memory."""
+
+
+class Interrupted(Exception):
+    """A hook or a validation was cut off and left no exit record: it is to be done once more."""
+
 
 async def supervise(trip: Trip, folder: Path, order: Order) -> ExitRecord | None:
-    """Start one tree and return its exit record, or None when its supervisor left none."""
+    """Start one tree that may be repeated and return its exit record, or None when there is none.
+
+    Raises:
+        Interrupted: its supervisor left none, for the first times.
+    """
     await asyncio.to_thread(trip.rooms.launcher.start, folder, order)
-    return await watch(trip, folder, order.marker)
+    record = await watch(trip, folder, order.marker)
+    if record is None and not trip.cancelled and _number(folder) < MOST_TRIES:
+        raise Interrupted
+    return record
 
 
 async def watch(trip: Trip, folder: Path, marker: str) -> ExitRecord | None:
@@ -28,6 +42,8 @@ async def watch(trip: Trip, folder: Path, marker: str) -> ExitRecord | None:
         stopping.cancel()
         finished.cancel()
     if record is None:
+        if await asyncio.to_thread(never_began, launcher, folder):
+            return await launcher.finished(folder)  # the tombstone's word: nothing was started
         await asyncio.to_thread(launcher.sweep, marker)
     return record
 
@@ -46,7 +62,11 @@ async def clear_away(trip: Trip, kind: str) -> int:
         await asyncio.to_thread(launcher.stop, folder)
         if await launcher.finished(folder) is None:
             await asyncio.to_thread(launcher.sweep, marker_of(trip, folder))
-    return 1 + max((int(folder.name.rpartition("-")[2]) for folder in folders), default=0)
+    return 1 + max(map(_number, folders), default=0)
+
+
+def _number(folder: Path) -> int:
+    return int(folder.name.rpartition("-")[2])
 
 
 def never_began(launcher: Launcher, folder: Path) -> bool:

@@ -8,6 +8,11 @@ Names of folders are our own ids, or names that were checked at intake.
 from dataclasses import dataclass
 from pathlib import Path
 
+SNAPSHOTS = "refs/codencer/attempts/"
+COMMITS = "refs/codencer/commits/"
+"""Tips of an attempt's own commits that its snapshot does not have as ancestors, by attempt."""
+BASES = "refs/codencer/bases/"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
@@ -39,9 +44,11 @@ class Layout:
 
     def launches(self, attempt_id: str, kind: str) -> list[Path]:
         """Launch folders of one kind, oldest first; a repeated launch has a higher number."""
+        found = self.attempt_folder(attempt_id).glob(f"{kind}-*")
+        numbered = {folder: folder.name.rpartition("-")[2] for folder in found}
+        # A temporary folder beside them may be left of a daemon that was killed.
         return sorted(
-            self.attempt_folder(attempt_id).glob(f"{kind}-*"),
-            key=lambda folder: int(folder.name.rpartition("-")[2]),
+            (each for each in numbered if numbered[each].isdecimal()), key=lambda f: int(numbered[f])
         )
 
     def make(self) -> None:
@@ -50,4 +57,4 @@ class Layout:
 
 
 def snapshot_ref(attempt_id: str) -> str:
-    return f"refs/codencer/attempts/{attempt_id}"
+    return f"{SNAPSHOTS}{attempt_id}"

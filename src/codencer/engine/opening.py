@@ -4,12 +4,13 @@ import os
 
 from codencer.config import Config
 from codencer.engine.layout import Layout
+from codencer.engine.memory_cap import MemoryCap
 from codencer.engine.rooms import Rooms
 from codencer.errors import StorageFailed
 from codencer.ledger import ArtifactStore, Ledger
 from codencer.locate import claim_instance
 from codencer.process.launches import Launcher
-from codencer.workspace.git import Git, open_store
+from codencer.workspace.git import Git, open_store, see_out_earlier_commands
 
 
 def open_rooms(config: Config) -> Rooms:
@@ -34,13 +35,16 @@ def open_rooms(config: Config) -> Rooms:
             "or make that folder writable, and start again"
         ) from problem
     store = open_store(config.repository.common_dir, layout.state)
+    see_out_earlier_commands(store)
+    launcher = Launcher()
     return Rooms(
         instance_id=instance.id,
         config=config,
         layout=layout,
         ledger=Ledger.open(config.db_path),
         artifacts=ArtifactStore(layout.artifacts),
-        launcher=Launcher(),
+        launcher=launcher,
+        memory_cap=MemoryCap(launcher),
         store=store,
         environ=dict(os.environ),
         git_version=Git(store).text("version"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from codencer.engine.bases import resolve_awaited
 from codencer.engine.environment import allowed
-from codencer.engine.launching import clear_away, marker_of, supervise
+from codencer.engine.launching import Interrupted, clear_away, marker_of, supervise
 from codencer.engine.rooms import Trip
 from codencer.errors import CodencerError, InvalidInput
 from codencer.model.attempt import AgentOutcome, AttemptState, Ending, HookStatus, Provisioning
@@ -30,9 +30,8 @@ async def prepare(trip: Trip) -> None:
     if trip.attempt.workspace is not None or trip.attempt.outcome is not None:
         return
     began = time.monotonic_ns()
-    number = await clear_away(trip, "hook")
     try:
-        provisioning = await _provision(trip, number)
+        provisioning = await _provision(trip)
     except InvalidInput as problem:
         await _give_up(trip, Ending.HOOK_FAILED, f"the workspace could not be provisioned: {problem}")
         return
@@ -56,8 +55,17 @@ async def _give_up(trip: Trip, ending: Ending, summary: str) -> None:
     await trip.record((EventKind.AGENT_EXITED, {**body, **moved}))
 
 
-async def _provision(trip: Trip, number: int) -> Provisioning:
+async def _provision(trip: Trip) -> Provisioning:
     await resolve_awaited(trip)
+    while True:
+        number = await clear_away(trip, "hook")
+        try:
+            return await _provision_afresh(trip, number)
+        except Interrupted:
+            continue
+
+
+async def _provision_afresh(trip: Trip, number: int) -> Provisioning:
     layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
     workspace = layout.workspace(attempt.id)
     await asyncio.to_thread(

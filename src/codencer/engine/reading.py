@@ -100,12 +100,16 @@ async def step_diff(rooms: Rooms, address: str, *, stat: bool) -> bytes:
 
     def read(queries: Queries) -> tuple[Step, Attempt | None, list[Artifact]]:
         step = find_step(queries, address)
-        attempt = newest_snapshot(queries.attempts(step.id))
+        attempts = queries.attempts(step.id)
+        expired = (each for each in reversed(attempts) if each.snapshot is not None)
+        attempt = newest_snapshot(attempts) or next(expired, None)
         return step, attempt, queries.artifacts(attempt.id) if attempt else []
 
     step, attempt, artifacts = await rooms.ledger.read(read)
     if attempt is None or attempt.snapshot is None or step.base.commit is None:
         raise NotFound(f"step {step.id} has no snapshot yet, so there is no diff")
+    if stat and attempt.snapshot.expired:
+        raise NotFound(f"the snapshot of step {step.id} has expired; without --stat its diff is still there")
     if stat:
         text = await asyncio.to_thread(diff.stat, rooms.store, step.base.commit, attempt.snapshot.tree)
         return text.encode()
@@ -134,16 +138,19 @@ async def log_file(rooms: Rooms, address: str, *, stderr: bool) -> LogFile:
 async def whereabouts(rooms: Rooms, address: str) -> Whereabouts:
     """Where the step's files can be looked at."""
 
-    def read(queries: Queries) -> tuple[Step, Attempt | None, Attempt | None]:
+    def read(queries: Queries) -> tuple[Step, Attempt | None, list[Attempt]]:
         step = find_step(queries, address)
-        return step, _newest(queries, step), newest_snapshot(queries.attempts(step.id))
+        return step, _newest(queries, step), queries.attempts(step.id)
 
-    step, attempt, kept = await rooms.ledger.read(read)
+    step, attempt, attempts = await rooms.ledger.read(read)
+    kept = newest_snapshot(attempts)
     commit = kept.snapshot.commit if kept and kept.snapshot else None
     if attempt and attempt.workspace and not attempt.released:
         return Whereabouts(workspace=attempt.workspace, snapshot_commit=commit, hint="the workspace is there")
     if commit is None:
+        expired = any(each.snapshot for each in attempts)
         hint = f"step {step.id} is {step.state} and has neither a workspace nor a snapshot"
+        hint += ": it has expired; `codencer step diff` still shows the changes" if expired else ""
     else:
         hint = f"git worktree add --detach ../{step.run_id}-{step.name} {commit}"
     return Whereabouts(workspace=None, snapshot_commit=commit, hint=hint)

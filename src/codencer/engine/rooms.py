@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from codencer.config import Config
 from codencer.engine.layout import Layout
+from codencer.engine.memory_cap import MemoryCap
+from codencer.engine.sharing import SharedLock
 from codencer.errors import NotFound
 from codencer.ledger import ArtifactStore, Ledger, Queries, Transaction
 from codencer.model.attempt import Attempt, AttemptState
@@ -25,9 +27,12 @@ class Rooms:
     ledger: Ledger
     artifacts: ArtifactStore
     launcher: Launcher
+    memory_cap: MemoryCap
     store: Store
     environ: Mapping[str, str]
     git_version: str
+    pins: SharedLock = field(default_factory=SharedLock)
+    """Held while a base is pinned and recorded; alone by what deletes refs."""
 
 
 Entry = tuple[EventKind, Mapping[str, object]]

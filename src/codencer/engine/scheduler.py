@@ -1,26 +1,29 @@
 """Decides which step is dispatched next, and owns the task of every attempt under way.
 
-At most `max_parallel` attempts run at the same time. Within a run steps go in the order of
-their submission; between runs the one with the fewest attempts under way goes first. The
+Whose turn it is, `admission` says, and `memory` whether the machine has room for another. The
 queue mirrors the ledger's pending steps and is fed by its events: nothing is polled.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import structlog
 
+from codencer.engine.admission import Admission, Waiting
+from codencer.engine.bases import awaited
+from codencer.engine.memory import MemoryGuard
+from codencer.engine.releasing import finish_releases
 from codencer.engine.rooms import Rooms, Trip, the_attempt, the_step
 from codencer.engine.walk import walk
 from codencer.errors import Infrastructure
 from codencer.ledger import Queries, Transaction
 from codencer.model.attempt import Attempt, AttemptState
+from codencer.model.codec import decode
 from codencer.model.event import Event, EventKind
 from codencer.model.ids import IdKind, new_id
 from codencer.model.lifecycle import advance
-from codencer.model.run import RunState
+from codencer.model.run import Run, RunState
 from codencer.model.step import Step, StepState
 
 log = structlog.get_logger()
@@ -29,26 +32,24 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 """Before an attempt is entered again that a full disk held up: no event tells when there is room."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Waiting:
-    """A pending step; `behind` is the unsettled step whose snapshot is its base."""
-
-    run_id: str
-    behind: str | None
-
-
 class Scheduler:
     def __init__(self, rooms: Rooms, group: asyncio.TaskGroup) -> None:
         self._rooms, self._group = rooms, group
-        self._limit = rooms.config.max_parallel
         self._queue: dict[str, Waiting] = {}
         self._paused: set[str] = set()
         self._trips: dict[str, Trip] = {}
-        self._starting: dict[str, str] = {}
+        self._starting: dict[str, Waiting] = {}
         self._held_up: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
         self._closed = False
+        self._memory = MemoryGuard(rooms.config.memory_floor_mb, self._news.set)
+        self._admission = Admission(
+            limits=rooms.config.max_parallel,
+            queue=self._queue,
+            under_way=self._starting,
+            paused=self._paused,
+        )
 
     @property
     def running(self) -> int:
@@ -61,16 +62,20 @@ class Scheduler:
     async def recover(self) -> int:
         """Enter every unfinished attempt again and fill the queue; return how many there were."""
 
-        def read(queries: Queries) -> tuple[list[Attempt], list[Step], set[str]]:
-            paused = {run.id for run in queries.runs(state=RunState.PAUSED)}
-            return queries.unfinished_attempts(), queries.pending_steps(), paused
+        def read(queries: Queries) -> tuple[list[Attempt], dict[str, Waiting], list[Run]]:
+            pending = {
+                step.id: Waiting.turn(step.run_id, step.frozen, awaited(queries, step.base))
+                for step in queries.pending_steps()
+            }
+            return queries.unfinished_attempts(), pending, queries.runs(state=RunState.PAUSED)
 
-        attempts, pending, self._paused = await self._rooms.ledger.read(read)
+        attempts, pending, paused = await self._rooms.ledger.read(read)
+        self._paused.update(run.id for run in paused)
         for attempt in attempts:
-            self._starting[attempt.step_id] = attempt.run_id
+            self._starting[attempt.step_id] = Waiting(run_id=attempt.run_id, adapter=attempt.adapter)
             self._own(self._see_through(attempt.step_id))
-        for step in pending:
-            self._queue[step.id] = Waiting(run_id=step.run_id, behind=await self._behind(step))
+        self._queue.update(pending)
+        self._own(finish_releases(self._rooms))
         self._news.set()
         return len(attempts)
 
@@ -95,14 +100,14 @@ class Scheduler:
         while not self._closed:
             await self._news.wait()
             self._news.clear()
-            while (step_id := self._next()) is not None:
-                waiting = self._queue.pop(step_id)
-                self._starting[step_id] = waiting.run_id
+            while (step_id := await self._next()) is not None:
+                self._starting[step_id] = self._queue.pop(step_id)
                 self._own(self._see_through(step_id))
 
     def close(self) -> None:
         """Stop dispatching; agents under way go on without the daemon."""
         self._closed = True
+        self._memory.rest()
         self._news.set()
 
     def _own(self, work: Coroutine[None, None, None]) -> None:
@@ -111,10 +116,7 @@ class Scheduler:
         task.add_done_callback(self._tasks.discard)
 
     def _enqueue(self, event: Event) -> None:
-        step_id, run_id = event.step_id or "", event.run_id or ""
-        base = event.body.get("base")
-        behind = base.get("step_id") if isinstance(base, dict) and base.get("commit") is None else None
-        self._queue[step_id] = Waiting(run_id=run_id, behind=behind)
+        self._queue[event.step_id or ""] = decode(Waiting, event.body["turn"])
 
     def _cancel(self, step_id: str) -> None:
         if trip := self._trips.get(step_id):
@@ -124,7 +126,7 @@ class Scheduler:
         self._queue.pop(step_id, None)
         for waiter, waiting in self._queue.items():
             if waiting.behind == step_id:
-                self._queue[waiter] = Waiting(run_id=waiting.run_id, behind=None)
+                self._queue[waiter] = replace(waiting, behind=None)
 
     def _run_moved(self, run_id: str, state: object) -> None:
         if state == RunState.PAUSED:
@@ -132,24 +134,16 @@ class Scheduler:
         else:
             self._paused.discard(run_id)
 
-    def _next(self) -> str | None:
-        if self._closed or len(self._starting) >= self._limit:
+    async def _next(self) -> str | None:
+        if self._admission.next() is None:
+            self._memory.rest()
             return None
-        busy = Counter(self._starting.values())
-        ready = (
-            (busy[waiting.run_id], order, step_id)
-            for order, (step_id, waiting) in enumerate(self._queue.items())
-            if waiting.behind is None and waiting.run_id not in self._paused
-        )
-        best = min(ready, default=None)
-        return None if best is None else best[2]
-
-    async def _behind(self, step: Step) -> str | None:
-        if step.base.commit is not None or step.base.step_id is None:
+        admitted = await self._memory.admits()
+        if self._closed:
+            self._memory.rest()
             return None
-        other = step.base.step_id
-        awaited = await self._rooms.ledger.read(lambda queries: queries.step(other))
-        return other if awaited is not None and not awaited.settled else None
+        # Asked again, because a cancel or a pause may have come while the guard looked.
+        return self._admission.next() if admitted else None
 
     async def _see_through(self, step_id: str) -> None:
         """The task of one attempt: enter it, and again for as long as the disk or the ledger refuses."""
@@ -219,19 +213,15 @@ class Scheduler:
 
         return await self._rooms.ledger.write(write)
 
+    def problems(self) -> list[str]:
+        """What holds attempts up that should go on."""
+        return [f"step {step_id} is held up: {problem}" for step_id, problem in self._held_up.items()]
+
     def reason(self, step: Step) -> str | None:
         """Why a step that should go on does not: it is queued, or its attempt is held up."""
         if step.id in self._held_up and not step.settled:
             return f"held up, and tried again by itself: {self._held_up[step.id]}"
-        waiting = self._queue.get(step.id)
-        if waiting is None:
-            return None
-        if waiting.behind is not None:
-            return f"waiting for step {waiting.behind}, whose snapshot is the base"
-        if waiting.run_id in self._paused:
-            return f"run {waiting.run_id} is paused"
-        ahead = list(self._queue).index(step.id)
-        return f"queued behind {ahead} steps; {self.running} of {self._limit} attempts under way"
+        return self._admission.reason(step.id, self._memory.shortage)
 
     def let_go(self) -> None:
         """Stop waiting for attempts under way; their supervisors go on without the daemon."""

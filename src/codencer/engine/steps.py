@@ -3,11 +3,14 @@
 import asyncio
 import hashlib
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from codencer import config as configuration
 from codencer.engine import bases
 from codencer.engine.addresses import run_address, step_address
+from codencer.engine.admission import Waiting
 from codencer.engine.intake import parse
 from codencer.engine.rooms import Rooms, the_step
 from codencer.engine.runs import cancel_step, open_gates, refuse_finished, release_run, void_gate
@@ -22,7 +25,7 @@ from codencer.model.event import EventKind
 from codencer.model.ids import IdKind, check_name, new_id
 from codencer.model.lifecycle import advance
 from codencer.model.run import RunLabels
-from codencer.model.step import SUCCESSFUL_STATES, FrozenSettings, Step, StepState
+from codencer.model.step import SUCCESSFUL_STATES, Base, FrozenSettings, Step, StepState
 from codencer.model.task import TaskSpec
 from codencer.policy import load as load_policy
 from codencer.workspace.git import read_settings
@@ -31,6 +34,7 @@ from codencer.workspace.land import land as land_changes
 from codencer.workspace.provision import read_provisioning
 
 LONGEST_TITLE = 72
+HIGHEST_PRIORITY = 1000
 
 
 async def submit(rooms: Rooms, run: str, submission: Submission, actor: str) -> Step:
@@ -47,21 +51,17 @@ async def submit(rooms: Rooms, run: str, submission: Submission, actor: str) -> 
     task, provenance = await asyncio.to_thread(parse, submission, run_id)
     repository = await asyncio.to_thread(_caller, rooms, submission)
     adapter, policy, frozen = await asyncio.to_thread(_freeze, rooms, task, repository, submission)
-    base = await bases.resolve(rooms, task.base, Path(frozen.checkout), frozen.git_settings, run_id)
+    if task.step_id is not None:
+        # Asked here too, before the base is pinned: a refusal leaves no ref behind.
+        await rooms.ledger.read(lambda queries: _name(queries, run_id, task))
     step_id = new_id(IdKind.STEP)
 
-    def write(tx: Transaction) -> Step:
+    def write(tx: Transaction, base: Base) -> Step:
         _target(tx, run_id, submission)
         if already := _known(tx, run_id, submission, digest):
             return already
         if tx.run(run_id) is None:
             tx.append(EventKind.RUN_CREATED, {"labels": RunLabels(), "actor": actor}, run_id=run_id)
-        turn = Waiting(
-            run_id=run_id,
-            adapter=frozen.adapter.name,
-            priority=frozen.priority,
-            behind=bases.awaited(tx, base),
-        )
         body = {
             "name": _name(tx, run_id, task),
             "title": task.title or _title(task.goal),
@@ -74,12 +74,14 @@ async def submit(rooms: Rooms, run: str, submission: Submission, actor: str) -> 
             "idempotency_key": submission.idempotency_key,
             "request_digest": digest,
             "actor": actor,
-            "turn": turn,
+            "turn": Waiting.turn(run_id, frozen, bases.awaited(tx, base)),
         }
         tx.append(EventKind.STEP_SUBMITTED, body, run_id=run_id, step_id=step_id)
         return the_step(tx, step_id)
 
-    return await rooms.ledger.write(write)
+    async with rooms.pins.together():
+        base = await bases.resolve(rooms, task.base, Path(frozen.checkout), frozen.git_settings, run_id)
+        return await rooms.ledger.write(partial(write, base=base))
 
 
 def _target(queries: Queries, run: str, submission: Submission) -> str:
@@ -141,8 +143,18 @@ def _freeze(
         git_settings=read_settings(repository.top),
         grace_seconds=project.grace_seconds,
         max_output_bytes=project.max_output_bytes,
+        memory_cap_mb=project.memory_cap_mb,
+        priority=_priority(submission),
     )
     return requested, policy, frozen
+
+
+def _priority(submission: Submission) -> int:
+    if not -HIGHEST_PRIORITY <= submission.priority <= HIGHEST_PRIORITY:
+        raise InvalidInput(
+            f"priority {submission.priority} is out of range: from -{HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}"
+        )
+    return submission.priority
 
 
 def _name(queries: Queries, run_id: str, task: TaskSpec) -> str:
@@ -209,17 +221,21 @@ async def retry(
             if gate is not None and gate.step_id == current.id:
                 void_gate(tx, gate_id, current.run_id, actor, "the step is tried again")
         release_run(tx, current.run_id)
+        frozen = current.frozen if settings is None else replace(current.frozen, adapter=settings)
         body = {
             "actor": actor,
             "adapter": adapter,
             "adapter_settings": settings,
             "feedback": feedback,
             "step_state": advance(current.state, StepState.PENDING),
+            "turn": Waiting.turn(current.run_id, frozen, bases.awaited(tx, current.base)),
         }
         tx.append(EventKind.STEP_RETRIED, body, run_id=current.run_id, step_id=current.id)
         return the_step(tx, current.id)
 
-    return await rooms.ledger.write(write)
+    async with rooms.pins.together():
+        await bases.pin_again(rooms, step)
+        return await rooms.ledger.write(write)
 
 
 def _refuse_retry(queries: Queries, step: Step, force: bool) -> None:
@@ -250,7 +266,7 @@ async def land(
     if step.state not in SUCCESSFUL_STATES and not force:
         raise Conflict(f"step {step.id} is {step.state}; --force lands it nevertheless")
     if attempt is None or attempt.snapshot is None or step.base.commit is None:
-        raise NotFound(f"step {step.id} left no snapshot to land")
+        raise NotFound(f"step {step.id} has no snapshot to land: it left none, or it has expired")
     request = LandRequest(
         base=step.base.commit,
         snapshot_tree=attempt.snapshot.tree,
@@ -267,5 +283,6 @@ async def land(
 
 
 def newest_snapshot(attempts: list[Attempt]) -> Attempt | None:
-    """The newest attempt that left a snapshot."""
-    return next((each for each in reversed(attempts) if each.snapshot is not None), None)
+    """The newest attempt that left a snapshot which has not expired."""
+    there = (each for each in reversed(attempts) if each.snapshot is not None and not each.snapshot.expired)
+    return next(there, None)

@@ -11,7 +11,7 @@ from pathlib import Path
 from codencer import validation
 from codencer.engine.collect import output, seal
 from codencer.engine.environment import allowed
-from codencer.engine.launching import clear_away, marker_of, supervise
+from codencer.engine.launching import Interrupted, clear_away, marker_of, supervise
 from codencer.engine.rooms import Trip
 from codencer.model.attempt import Ending
 from codencer.model.event import EventKind
@@ -40,13 +40,17 @@ async def validate(trip: Trip) -> None:
 
 async def _run(trip: Trip, ordinal: int, spec: ValidationSpec) -> None:
     kind = f"validation-{ordinal + 1}"
-    number = await clear_away(trip, kind)
-    folder = trip.rooms.layout.launch(trip.attempt.id, f"{kind}-{number}")
-    await asyncio.to_thread(_lay, trip)
-    record = await supervise(trip, folder, _order(trip, spec, folder))
-    if trip.cancelled:
+    while not trip.cancelled:
+        number = await clear_away(trip, kind)
+        folder = trip.rooms.layout.launch(trip.attempt.id, f"{kind}-{number}")
+        await asyncio.to_thread(_lay, trip)
+        try:
+            record = await supervise(trip, folder, _order(trip, spec, folder))
+        except Interrupted:
+            continue
+        if not trip.cancelled:
+            await _record(trip, ordinal, spec, folder, record)
         return
-    await _record(trip, ordinal, spec, folder, record)
 
 
 def _lay(trip: Trip) -> None:

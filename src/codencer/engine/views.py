@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from codencer.engine.live import Live
 from codencer.engine.result import timestamp
 from codencer.model.codec import encode
 from codencer.model.run import Run
@@ -20,8 +21,8 @@ def run_view(run: Run) -> dict[str, Any]:
     }
 
 
-def step_view(step: Step, waiting: str | None = None) -> dict[str, Any]:
-    """`waiting` says why a pending step has not begun."""
+def step_view(step: Step, waiting: str | None = None, live: Live | None = None) -> dict[str, Any]:
+    """`waiting` says why a step that should go on does not; `live` what its attempt is doing."""
     return {
         "id": step.id,
         "run_id": step.run_id,
@@ -38,6 +39,8 @@ def step_view(step: Step, waiting: str | None = None) -> dict[str, Any]:
         "cancel_requested": step.cancel_requested,
         "summary": step.summary,
         "waiting": waiting,
+        "live": encode(live),
+        "priority": step.frozen.priority,
         "is_simulation": step.simulated,
         "retryable": step.retryable,
         "created_at": timestamp(step.created_at),

@@ -10,10 +10,11 @@ from codencer.engine.agent import run_agent
 from codencer.engine.collect import collect
 from codencer.engine.launching import clear_away
 from codencer.engine.prepare import prepare
+from codencer.engine.releasing import release_workspace
 from codencer.engine.rooms import Stage, Trip
-from codencer.engine.settle import release_workspace, settle
+from codencer.engine.settle import settle
 from codencer.engine.validate import validate
-from codencer.errors import Busy, CodencerError, LedgerFailed, StorageFailed
+from codencer.errors import Busy, CodencerError, IncompatibleVersion, LedgerFailed, StorageFailed
 
 log = structlog.get_logger()
 
@@ -32,7 +33,7 @@ async def walk(trip: Trip) -> None:
     try:
         for stage in STAGES:
             await stage(trip)
-    except (StorageFailed, LedgerFailed, Busy) as fault:
+    except (StorageFailed, LedgerFailed, Busy, IncompatibleVersion) as fault:
         if trip.attempt.outcome is None:
             raise  # an agent may be at work: it is no reason to end it that its story cannot be written down
         await _give_up(trip, fault)

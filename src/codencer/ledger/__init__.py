@@ -8,7 +8,21 @@ events in the same transaction, and replaying the events derives them again exac
 from codencer.ledger.artifacts import ArtifactStore, Sealable
 from codencer.ledger.audit import VerifyReport, verify
 from codencer.ledger.ledger import Ledger
+from codencer.ledger.offline import look_up
 from codencer.ledger.queries import Queries
+from codencer.ledger.rebuild import rebuild
 from codencer.ledger.transaction import Transaction
+from codencer.ledger.writers import writing_process
 
-__all__ = ["ArtifactStore", "Ledger", "Queries", "Sealable", "Transaction", "VerifyReport", "verify"]
+__all__ = [
+    "ArtifactStore",
+    "Ledger",
+    "Queries",
+    "Sealable",
+    "Transaction",
+    "VerifyReport",
+    "look_up",
+    "rebuild",
+    "verify",
+    "writing_process",
+]

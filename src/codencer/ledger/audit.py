@@ -15,9 +15,9 @@ from typing import Any
 
 import apsw
 
-from codencer.errors import CodencerError, IncompatibleVersion, NotFound, StorageFailed
+from codencer.errors import CodencerError, IncompatibleVersion, NotFound
 from codencer.ledger.chain import GENESIS_HASH, body_text, event_hash
-from codencer.ledger.connection import connect_apart, connect_memory, connect_reader, translated
+from codencer.ledger.connection import connect_memory, connect_offline, translated
 from codencer.ledger.migrate import newer, schema_version, shipped
 from codencer.ledger.projection import Fact, project
 from codencer.ledger.statements import QUERIES
@@ -60,7 +60,7 @@ def verify(path: Path) -> VerifyReport:
     """
     if not path.exists():
         raise NotFound(f"there is no ledger at {path}")
-    with closing(_connect(path)) as connection, closing(connect_memory()) as replayed:
+    with closing(connect_offline(path)) as connection, closing(connect_memory()) as replayed:
         version, current = schema_version(connection, path), shipped()[-1].number
         if version > current:
             raise newer(path, version, current)
@@ -74,21 +74,6 @@ def verify(path: Path) -> VerifyReport:
                 for statement in migration.statements:
                     replayed.execute(statement)
         return _check(connection, replayed)
-
-
-def _connect(path: Path) -> apsw.Connection:
-    connection = connect_reader(path)
-    try:
-        with translated(path):
-            connection.execute("PRAGMA application_id").fetchone()
-    except StorageFailed:
-        # Read-only media: SQLite cannot make its shared memory there, and nobody can write.
-        connection.close()
-        return connect_apart(path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _check(connection: apsw.Connection, replayed: apsw.Connection) -> VerifyReport:

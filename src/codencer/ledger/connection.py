@@ -71,6 +71,22 @@ def connect_apart(path: Path) -> apsw.Connection:
     return connection
 
 
+def connect_offline(path: Path) -> apsw.Connection:
+    """Open the ledger read-only, whether or not somebody writes, on any disk."""
+    connection = connect_reader(path)
+    try:
+        with translated(path):
+            connection.execute("PRAGMA application_id").fetchone()
+    except StorageFailed:
+        # Read-only media: SQLite cannot make its shared memory there, and nobody can write.
+        connection.close()
+        return connect_apart(path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def connect_memory() -> apsw.Connection:
     """Open an empty database in memory."""
     connection = apsw.Connection(":memory:")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from codencer.errors import Busy, LedgerFailed
+from codencer.errors import Busy, LedgerFailed, StorageFailed
 from codencer.ledger.migrate import open_for_writing
 from codencer.ledger.queries import Queries
 from codencer.ledger.readers import Readers
@@ -42,6 +42,8 @@ class Ledger:
         self._readers = Readers(path)
         self._writer = writer(self._publish)
         self._closed = False
+        self.problem: str | None = None
+        """Why the last write that had something to record could not; None once one can again."""
 
     @classmethod
     def open(cls, path: Path, *, capacity: int = CAPACITY, patience: float = PATIENCE_SECONDS) -> "Ledger":
@@ -65,11 +67,21 @@ class Ledger:
             Busy: the queue stayed full.
             LedgerFailed, StorageFailed: it could not be committed, or the ledger is closed.
         """
+
+        def noting(tx: Transaction) -> tuple[T, bool]:
+            return fn(tx), bool(tx.appended)
+
         await self._enter()
         try:
-            return await asyncio.wrap_future(self._writer.put(fn))
+            result, appended = await asyncio.wrap_future(self._writer.put(noting))
+        except (StorageFailed, LedgerFailed) as problem:
+            self.problem = str(problem)
+            raise
         finally:
             self._places.release()
+        if appended:
+            self.problem = None
+        return result
 
     async def read(self, fn: Callable[[Queries], T]) -> T:
         """Run `fn` in a reading thread, on one committed moment of the record."""

@@ -63,7 +63,7 @@ def open_for_writing(path: Path, migrations: Sequence[Migration] | None = None) 
     connection = connect_writer(path)
     try:
         if version < current:
-            backup = _back_up(connection, path, version)
+            backup = back_up(connection, path, f"v{version}")
             _migrate(connection, path, migrations[version:], backup)
     except BaseException:
         connection.close()
@@ -142,9 +142,13 @@ def _migrate(
         ) from problem
 
 
-def _back_up(connection: apsw.Connection, path: Path, version: int) -> Path:
-    """Write a complete, durable copy beside the ledger and return its path."""
-    backup = path.with_name(f"{path.name}.v{version}.bak")
+def back_up(connection: apsw.Connection, path: Path, label: str) -> Path:
+    """Write a complete, durable copy beside the ledger and return its path.
+
+    Raises:
+        StorageFailed, LedgerFailed: it could not be written; nothing of it is left.
+    """
+    backup = path.with_name(f"{path.name}.{label}.bak")
     unfinished = backup.with_name(f"{backup.name}.new")
     with translated(unfinished):
         unfinished.unlink(missing_ok=True)

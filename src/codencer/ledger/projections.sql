@@ -188,3 +188,7 @@ WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
 -- name: workspace.released
 UPDATE attempts SET released = 1, updated_at = :at
 WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
+
+-- name: snapshot.expired
+UPDATE attempts SET snapshot = json_set(snapshot, '$.expired', json('true')), updated_at = :at
+WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id AND snapshot IS NOT NULL;

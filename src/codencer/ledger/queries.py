@@ -86,6 +86,33 @@ class Queries:
         """Attempts that have not ended, oldest first."""
         return [build(Attempt, row) for row in self._all("unfinished_attempts")]
 
+    def unreleased_attempts(self) -> list[Attempt]:
+        """Attempts that have ended with a snapshot and still have their workspace, oldest first."""
+        return [build(Attempt, row) for row in self._all("unreleased_attempts")]
+
+    def unsettled_steps(self) -> list[Step]:
+        """Steps of all runs for which the bridge has something left to do, oldest first."""
+        return [build(Step, row) for row in self._all("unsettled_steps", unsettled=_UNSETTLED)]
+
+    def attempts_with_snapshot(self) -> list[Attempt]:
+        """Attempts of all steps whose work was snapshotted, oldest first."""
+        return [build(Attempt, row) for row in self._all("attempts_with_snapshot")]
+
+    def bases(self) -> dict[str, list[tuple[str, bool]]]:
+        """Every base commit, with the steps that begin there and whether each is settled."""
+        found: dict[str, list[tuple[str, bool]]] = {}
+        for row in self._all("bases"):
+            settled = StepState(str(row["state"])) in SETTLED_STATES
+            found.setdefault(str(row["commit_id"]), []).append((str(row["id"]), settled))
+        return found
+
+    def times(self) -> list[tuple[int, str | None]]:
+        """When each event was recorded (UTC microseconds) and which step it was about, in order."""
+        return [
+            (int(str(row["at"])), str(row["step_id"]) if row["step_id"] else None)
+            for row in self._all("times")
+        ]
+
     def validations(self, attempt_id: str) -> list[ValidationResult]:
         """The latest result of each validation, in the order of the task."""
         rows = self._all("validations", attempt_id=attempt_id)
@@ -98,6 +125,10 @@ class Queries:
     def artifacts(self, attempt_id: str) -> list[Artifact]:
         """Artifacts of an attempt in the order they were stored."""
         return [build(Artifact, row) for row in self._all("artifacts", attempt_id=attempt_id)]
+
+    def all_artifacts(self) -> list[Artifact]:
+        """Every piece of evidence in the record, in the order it was stored."""
+        return [build(Artifact, row) for row in self._all("kept_artifacts")]
 
     def gate(self, gate_id: str) -> Gate | None:
         row = self._one("gate", id=gate_id)

@@ -58,6 +58,9 @@ SELECT * FROM attempts WHERE step_id = :step_id ORDER BY number;
 -- name: unfinished_attempts
 SELECT * FROM attempts WHERE state <> 'ended' ORDER BY seq;
 
+-- name: unreleased_attempts
+SELECT * FROM attempts WHERE state = 'ended' AND NOT released AND snapshot IS NOT NULL ORDER BY seq;
+
 -- name: validations
 SELECT result FROM validations WHERE attempt_id = :attempt_id ORDER BY ordinal;
 
@@ -112,6 +115,47 @@ SELECT id FROM gates WHERE :run_id IS NULL OR run_id = :run_id ORDER BY seq DESC
 -- name: latest_art
 SELECT artifacts.id FROM artifacts JOIN attempts ON attempts.id = artifacts.attempt_id
 WHERE :run_id IS NULL OR attempts.run_id = :run_id ORDER BY artifacts.seq DESC, artifacts.id DESC LIMIT 1;
+
+-- name: unsettled_steps
+SELECT * FROM step_records WHERE state IN (SELECT value FROM json_each(:unsettled)) ORDER BY seq;
+
+-- name: attempts_with_snapshot
+SELECT * FROM attempts WHERE snapshot IS NOT NULL ORDER BY seq;
+
+-- name: kept_artifacts
+SELECT * FROM artifacts ORDER BY seq, id;
+
+-- name: bases
+SELECT id, state, json_extract(base, '$.commit') AS commit_id FROM steps
+WHERE json_extract(base, '$.commit') IS NOT NULL ORDER BY seq;
+
+-- name: times
+-- What removal itself records is no sign of life.
+SELECT seq, at, CASE WHEN kind <> 'snapshot.expired' THEN step_id END AS step_id FROM events ORDER BY seq;
+
+-- name: facts
+SELECT seq, v, at, run_id, step_id, attempt_id, kind, body FROM events ORDER BY seq;
+
+-- name: empty_runs
+DELETE FROM runs;
+
+-- name: empty_steps
+DELETE FROM steps;
+
+-- name: empty_submissions
+DELETE FROM submissions;
+
+-- name: empty_attempts
+DELETE FROM attempts;
+
+-- name: empty_artifacts
+DELETE FROM artifacts;
+
+-- name: empty_validations
+DELETE FROM validations;
+
+-- name: empty_gates
+DELETE FROM gates;
 
 -- name: all_events
 SELECT * FROM events ORDER BY seq;

@@ -67,12 +67,17 @@ def remove_descriptor(common_dir: Path, pid: int) -> None:
 def register(descriptor: Descriptor, environ: Mapping[str, str] = os.environ) -> None:
     """Make a running daemon findable from any folder, through the user's state directory."""
     make_private(_registry(environ))
-    write_atomically(_registry(environ) / f"{descriptor.instance_id}.json", _to_bytes(descriptor))
+    write_atomically(registry_entry(descriptor.instance_id, environ), _to_bytes(descriptor))
 
 
 def unregister(instance_id: str, pid: int, environ: Mapping[str, str] = os.environ) -> None:
     """Take a daemon out of the registry if the entry is still that process's own."""
-    _remove(_registry(environ) / f"{instance_id}.json", pid)
+    _remove(registry_entry(instance_id, environ), pid)
+
+
+def registry_entry(instance_id: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """The file of an instance in the registry, whether it is there or not."""
+    return _registry(environ) / f"{instance_id}.json"
 
 
 def registered(environ: Mapping[str, str] = os.environ) -> list[Descriptor]:

@@ -21,13 +21,14 @@ class EventKind(StrEnum):
     """{state, actor, reason}"""
     STEP_SUBMITTED = "step.submitted"
     """{name, title, task: TaskSpec, provenance: Provenance, frozen: FrozenSettings, base: Base,
-    adapter, policy, idempotency_key, request_digest}; the new step's state is `pending`"""
+    adapter, policy, idempotency_key, request_digest, turn}; the new step's state is `pending`; `turn`
+    is what matters for its place in the queue"""
     BASE_PINNED = "base.pinned"
     """{base: Base}; for a base that had to wait for another step"""
     CANCEL_REQUESTED = "step.cancel_requested"
     """{actor, reason}"""
     STEP_RETRIED = "step.retried"
-    """{actor, adapter, adapter_settings: AdapterSettings, feedback, step_state}; the adapter and its
+    """{actor, adapter, adapter_settings: AdapterSettings, feedback, step_state, turn}; the adapter and its
     settings are null when they stay as they were. Also adds one to the step's revision"""
     STEP_SETTLED = "step.settled"
     """{step_state, summary, retryable, reason}"""

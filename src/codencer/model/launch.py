@@ -41,6 +41,8 @@ class ExitReason(StrEnum):
     TIMEOUT = "timeout"
     IDLE_TIMEOUT = "idle_timeout"
     OUTPUT_LIMIT = "output_limit"
+    MEMORY_LIMIT = "memory_limit"
+    """Never written by a supervisor: the daemon says why it had a launch stopped."""
     STOPPED = "stopped"
     NOT_STARTED = "not_started"
 

@@ -103,6 +103,7 @@ class FrozenSettings:
     git_settings: tuple[tuple[str, str], ...] = ()
     grace_seconds: int = 10
     max_output_bytes: int = 2 * 1024**3
+    memory_cap_mb: int = 0
     priority: int = 0
 
 

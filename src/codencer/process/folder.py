@@ -8,14 +8,16 @@ record is whole or not there. Everything here blocks briefly on the disk, `await
 import fcntl
 import json
 import os
+import shutil
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from codencer.errors import IncompatibleVersion, StorageFailed
 from codencer.model.codec import DecodeError, decode
 from codencer.model.launch import ExitReason, ExitRecord, LaunchStatus
+from codencer.process.frames import LOG, read_failure
 from codencer.process.procfs import boot_id
 
 PROTOCOL = 1
@@ -105,9 +107,13 @@ def read_exit(folder: Path) -> ExitRecord | None:
         )
     known = {name: value for name, value in said.items() if name in _RECORD_FIELDS}
     try:
-        return decode(ExitRecord, known)
+        record = decode(ExitRecord, known)
     except DecodeError:
         return None  # not what a supervisor writes: as good as no record
+    if record.reason is ExitReason.EXITED and (failure := read_failure(folder / LOG)):
+        # The supervisor knows only of the relay, which started and could not start the command.
+        return replace(record, reason=ExitReason.NOT_STARTED, code=None, error=failure)
+    return record
 
 
 def entomb(folder: Path) -> bool:
@@ -135,6 +141,16 @@ def entomb(folder: Path) -> bool:
             "mend the disk and start the daemon again"
         ) from problem
     return True
+
+
+def discard(folder: Path) -> None:
+    """Delete a folder of launches that are over.
+
+    Their orders go first: a supervisor so late that it finds its place free again finds no order either.
+    """
+    for order in folder.glob("*/launch.json"):
+        order.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_file(path: Path, content: bytes, *, durable: bool = False) -> None:

@@ -21,14 +21,16 @@ from functools import cache, partial
 from pathlib import Path
 
 from codencer.errors import InvalidInput, LaunchFailed, StorageFailed
+from codencer.failpoints import reach
 from codencer.model.launch import ExitRecord, Launch, LaunchStatus, Limits, ProcessNote
 from codencer.process import folder as folders
 from codencer.process import tree
+from codencer.process.frames import LOG
 from codencer.process.procfs import read_stat
-from codencer.process.waiting import off_loop, process_end, readable
+from codencer.process.waiting import launch_end, off_loop, process_end, readable
 from codencer.process.watch import changed
 
-_SUPERVISOR = Path(__file__).parents[1] / "supervisor.py"
+_PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,8 @@ class Order:
     """What to start and how: `env` is the command's complete environment, without the marker.
 
     `marker` must belong to this launch alone: when the launch ends, every process that still
-    has it in its environment is killed.
+    has it in its environment is killed. With `two_way` a relay runs the command: there is
+    no stdout file but a log, heard and answered through a `Conversation`.
     """
 
     launch: Launch
@@ -44,6 +47,7 @@ class Order:
     cwd: Path
     env: dict[str, str]
     marker: str
+    two_way: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +116,7 @@ class Launcher:
                 f"the launch in {folder} was started or withdrawn before; nothing was started now"
             )
         script = self._lay_out(folder, order)
+        reach("launch.spawn:before")
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         try:
@@ -132,6 +137,7 @@ class Launcher:
             ) from problem
         finally:
             os.close(writer)
+        reach("launch.spawn:after")
         stat = read_stat(process.pid)
         self._own[folder] = _Own(process, stat.start_ticks if stat else 0, reader)
         return Started(pid=process.pid)
@@ -139,7 +145,8 @@ class Launcher:
     async def started(self, folder: Path) -> int | None:
         """Wait until the command runs and return its pid; None when it did not start.
 
-        Known at once for a launch adopted from an earlier daemon.
+        Known at once for a launch adopted from an earlier daemon. Of a two-way launch it is the
+        relay that is meant, which ends as its command ends.
         """
         folder = _absolute(folder)
         own = self._own.get(folder)
@@ -165,7 +172,7 @@ class Launcher:
             await off_loop(own.process.wait)
             await own.listen()
             self._own.pop(folder, None)
-        await self._gone(folder)
+        await launch_end(folder)
         return await off_loop(partial(folders.read_exit, folder))
 
     def status(self, folder: Path) -> LaunchStatus:
@@ -222,7 +229,7 @@ class Launcher:
 
     async def _await_announcement(self, folder: Path) -> None:
         """Wait until a claimed launch has started its command, or never will."""
-        waits = {asyncio.create_task(self._announced(folder)), asyncio.create_task(self._gone(folder))}
+        waits = {asyncio.create_task(self._announced(folder)), asyncio.create_task(launch_end(folder))}
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -237,42 +244,35 @@ class Launcher:
                 if claim is not None and claim.agent is not None:
                     return
 
-    async def _gone(self, folder: Path) -> None:
-        """Wait until nobody holds the launch's claim."""
-        claim = await off_loop(partial(folders.read_claim, folder))
-        if await off_loop(partial(folders.is_alive, folder, claim)):
-            assert claim is not None  # for an owner who is alive
-            await process_end(claim.pid, claim.start_ticks)
-            # Where the kernel could not tell, because the owner lives in another pid
-            # namespace or there are no pidfds, this waits for the end of its lock.
-            await off_loop(partial(folders.await_release, folder))
-
     def _lay_out(self, folder: Path, order: Order) -> str:
         """Write the launch folder and return the path of the script to run."""
         words = list(self._wrap(order))
         if not words or not words[0]:
             raise InvalidInput("an empty command cannot be started")
-        spec = {
-            "protocol": folders.PROTOCOL,
-            "argv": [_portable(word) for word in words],
-            "cwd": _portable(os.path.abspath(order.cwd)),
-            "stdin": "stdin" if order.launch.stdin else None,
-            "stdout": "stdout",
-            "stderr": "stderr",
-            "limits": asdict(order.limits),
-            "marker": _checked(order.marker),
-        }
-        source, compiled = _supervisor()
-        # Compiling takes the supervisor longer than starting; another Python cannot read it, though.
-        script = "supervisor.pyc" if self._python == sys.executable else "supervisor.py"
+        if order.two_way and order.launch.stdin:
+            raise InvalidInput("a two-way command has no input from the start: send it as the first frame")
+        output = LOG if order.two_way else "stdout"
+        cwd = os.path.abspath(order.cwd)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folders.write_file(folder / "supervisor.py", source)
-            if script == "supervisor.pyc":
-                folders.write_file(folder / script, compiled)
+            script = self._copy(folder, "supervisor")
+            if order.two_way:
+                # The relay runs in this folder, wherever that is moved meanwhile.
+                relay = [self._python, "-I", "-S", self._copy(folder, "relay")]
+                words = [*relay, str(order.limits.idle_seconds), cwd, *words]
+            spec = {
+                "protocol": folders.PROTOCOL,
+                "argv": [_portable(word) for word in words],
+                "cwd": "." if order.two_way else _portable(cwd),
+                "stdin": "stdin" if order.launch.stdin else None,
+                "stdout": output,
+                "stderr": "stderr",
+                "limits": asdict(order.limits),
+                "marker": _checked(order.marker),
+            }
             if order.launch.stdin:
                 folders.write_file(folder / "stdin", order.launch.stdin)
-            for name in ("stdout", "stderr"):
+            for name in (output, "stderr"):
                 os.close(os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600))
             folders.write_file(folder / "launch.json", json.dumps(spec, indent=1).encode() + b"\n")
         except OSError as problem:
@@ -281,6 +281,16 @@ class Launcher:
             ) from problem
         return str(folder / script)
 
+    def _copy(self, folder: Path, program: str) -> str:
+        """Copy a stand-alone program into the folder and return the name of the file to run."""
+        source, compiled = _program(program)
+        folders.write_file(folder / f"{program}.py", source)
+        # Compiling takes longer than starting; another Python cannot read it, though.
+        if self._python != sys.executable:
+            return f"{program}.py"
+        folders.write_file(folder / f"{program}.pyc", compiled)
+        return f"{program}.pyc"
+
     def _reap(self) -> None:
         """Collect supervisors that ended while nobody awaited them."""
         for own in list(self._own.values()):
@@ -288,10 +298,11 @@ class Launcher:
 
 
 @cache
-def _supervisor() -> tuple[bytes, bytes]:
-    """The supervisor's source and the same compiled, in the format of a .pyc (PEP 552)."""
-    source = _SUPERVISOR.read_bytes()
-    code = marshal.dumps(compile(source, _SUPERVISOR.name, "exec", dont_inherit=True))
+def _program(name: str) -> tuple[bytes, bytes]:
+    """The source of a stand-alone program and the same compiled, in the format of a .pyc (PEP 552)."""
+    path = _PACKAGE / f"{name}.py"
+    source = path.read_bytes()
+    code = marshal.dumps(compile(source, path.name, "exec", dont_inherit=True))
     return source, importlib.util.MAGIC_NUMBER + bytes(12) + code
 
 

@@ -15,7 +15,10 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProcessStat:
-    """One process at one moment; `start_ticks` counts from boot, `cpu_us` has user and system."""
+    """One process at one moment; `start_ticks` counts from boot, `cpu_us` has user and system.
+
+    `reaped_us` is the CPU time of its children that have ended, and of theirs.
+    """
 
     pid: int
     name: str
@@ -24,6 +27,7 @@ class ProcessStat:
     group: int
     start_ticks: int
     cpu_us: int
+    reaped_us: int
     rss_bytes: int
 
 
@@ -42,6 +46,7 @@ def read_stat(pid: int) -> ProcessStat | None:
         group=int(rest[2]),
         start_ticks=int(rest[19]),
         cpu_us=(int(rest[11]) + int(rest[12])) * 1_000_000 // _TICKS_PER_SECOND,
+        reaped_us=(int(rest[13]) + int(rest[14])) * 1_000_000 // _TICKS_PER_SECOND,
         rss_bytes=int(rest[21]) * _PAGE_BYTES,
     )
 
@@ -68,6 +73,15 @@ def has_in_environment(pid: int, assignment: bytes) -> bool:
 def boot_id() -> str:
     """What differs after every boot of the machine; empty where the system does not say."""
     return read_bytes("/proc/sys/kernel/random/boot_id").decode("ascii", "replace").strip()
+
+
+def available_memory(path: str = "/proc/meminfo") -> int | None:
+    """Bytes that new work can use without swapping, as the kernel estimates it; None: it does not say."""
+    for line in read_bytes(path).splitlines():
+        name, _, amount = line.partition(b":")
+        if name == b"MemAvailable":
+            return int(amount.split()[0]) * 1024
+    return None
 
 
 def read_bytes(path: str) -> bytes:

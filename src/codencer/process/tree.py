@@ -8,7 +8,8 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ SWEEP_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What a launch uses now, its supervisor left out."""
+    """What a launch uses now, its supervisor left out; `cpu_us` includes processes that have ended."""
 
     processes: int
     cpu_us: int
@@ -33,9 +34,17 @@ class Usage:
 
 def descendants(root: int) -> list[ProcessStat]:
     """Every living process below `root`, parents before children."""
+    return _below(root, _by_parent())
+
+
+def _by_parent() -> Mapping[int, list[ProcessStat]]:
     children: dict[int, list[ProcessStat]] = {}
     for stat in all_stats():
         children.setdefault(stat.parent, []).append(stat)
+    return children
+
+
+def _below(root: int, children: Mapping[int, list[ProcessStat]]) -> list[ProcessStat]:
     found: list[ProcessStat] = []
     level = children.get(root, [])
     while level:
@@ -46,13 +55,23 @@ def descendants(root: int) -> list[ProcessStat]:
 
 def usage(folder: Path) -> Usage | None:
     """What the launch in `folder` uses; None when it is not running here."""
-    claim = read_claim(folder)
-    if claim is None or not is_alive(folder, claim):
-        return None
-    tree = descendants(claim.pid)
+    return usages([folder]).get(folder)
+
+
+def usages(folders: Iterable[Path]) -> dict[Path, Usage]:
+    """What each of these launches uses, for those that are running here; one look at /proc for all."""
+    claims = ((folder, read_claim(folder)) for folder in folders)
+    alive = {folder: claim.pid for folder, claim in claims if claim is not None and is_alive(folder, claim)}
+    children = _by_parent() if alive else {}
+    return {folder: _usage(pid, children) for folder, pid in alive.items()}
+
+
+def _usage(root: int, children: Mapping[int, list[ProcessStat]]) -> Usage:
+    tree, supervisor = _below(root, children), read_stat(root)
     return Usage(
         processes=len(tree),
-        cpu_us=sum(each.cpu_us for each in tree),
+        cpu_us=sum(each.cpu_us + each.reaped_us for each in tree)
+        + (supervisor.reaped_us if supervisor is not None else 0),
         rss_bytes=sum(each.rss_bytes for each in tree),
     )
 
@@ -66,7 +85,24 @@ def sweep(marker: str) -> list[ProcessNote]:
     Raises:
         LaunchFailed: something with the marker cannot be killed.
     """
-    assignment = f"{MARKER_VARIABLE}={marker}".encode()
+    return _sweep(f"{MARKER_VARIABLE}={marker}".encode())
+
+
+def see_out(assignment: str, seconds: float) -> list[ProcessNote]:
+    """Wait for every process with this `NAME=value` in its environment; kill those not gone in time.
+
+    Raises:
+        LaunchFailed: some cannot be killed.
+    """
+    wanted, handles = assignment.encode(), []
+    for pid in _marked(wanted):
+        with suppress(ProcessLookupError):
+            handles.append(os.pidfd_open(pid))
+    _await_all(handles, seconds)
+    return _sweep(wanted)
+
+
+def _sweep(assignment: bytes) -> list[ProcessNote]:
     killed: dict[int, ProcessNote] = {}
     deadline = time.monotonic() + SWEEP_SECONDS
     while found := _marked(assignment):

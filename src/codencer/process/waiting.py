@@ -9,8 +9,10 @@ import os
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
+from codencer.process.folder import await_release, is_alive, read_claim
 from codencer.process.procfs import read_stat
 
 T = TypeVar("T")
@@ -48,6 +50,17 @@ async def process_end(pid: int, start_ticks: int) -> bool:
     finally:
         os.close(handle)
     return True
+
+
+async def launch_end(folder: Path) -> None:
+    """Return when nobody holds the claim of the launch in `folder`."""
+    claim = await off_loop(partial(read_claim, folder))
+    if await off_loop(partial(is_alive, folder, claim)):
+        assert claim is not None  # for an owner who is alive
+        await process_end(claim.pid, claim.start_ticks)
+        # Where the kernel could not tell, because the owner lives in another pid
+        # namespace or there are no pidfds, this waits for the end of its lock.
+        await off_loop(partial(await_release, folder))
 
 
 async def off_loop(call: Callable[[], T]) -> T:

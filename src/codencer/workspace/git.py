@@ -16,6 +16,7 @@ from pathlib import Path
 
 from codencer.errors import GitFailed, LaunchFailed
 from codencer.process.commands import Completed, run
+from codencer.process.tree import see_out
 from codencer.workspace.names import quote_path, unquote_path
 from codencer.workspace.settings import ATTRIBUTES_KEY, GitSettings, is_partial, read_settings
 from codencer.workspace.store import Store, open_store
@@ -28,8 +29,12 @@ __all__ = [
     "open_store",
     "quote_path",
     "read_settings",
+    "see_out_earlier_commands",
     "unquote_path",
 ]
+
+SECONDS_TO_END = 10.0
+"""For a git command whose daemon was killed; none of ours takes longer unless it hangs."""
 
 HARDENING: GitSettings = (
     ("core.hooksPath", "/dev/null"),
@@ -134,7 +139,7 @@ class Git:
             return run(
                 ["git", *args],
                 cwd=self.work_tree or self.store.bridge_dir,
-                env=self._environment,
+                env=self._environment | dict([self.store.mark.split("=")]),
                 stdin=stdin,
                 stdin_file=stdin_file,
                 stdout_file=stdout_file,
@@ -184,6 +189,15 @@ def failure(done: Completed) -> str:
     """What git said about a failure, shortened for a message."""
     said = done.stderr.decode("utf-8", "replace").strip()
     return said if len(said) <= 2000 else f"{said[:1000]} … {said[-1000:]}"
+
+
+def see_out_earlier_commands(store: Store) -> None:
+    """Wait for what a daemon that was killed has left running: nobody else may write meanwhile.
+
+    Raises:
+        LaunchFailed: something hangs and cannot be killed.
+    """
+    see_out(store.mark, SECONDS_TO_END)
 
 
 def _as_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -4,7 +4,9 @@ They are written by git itself, so every ref format works, and a ref is only eve
 none was (creation decides races) or deleted.
 """
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from codencer.failpoints import reach
 from codencer.workspace.git import Git
@@ -40,6 +42,38 @@ def list_refs(store: Store, prefix: str) -> dict[str, str]:
     """Return every ref below `prefix` with its object id."""
     listing = _door(store).text("for-each-ref", "--format=%(objectname) %(refname)", prefix)
     return {name: commit for commit, _, name in (line.partition(" ") for line in listing.splitlines())}
+
+
+def beyond(store: Store, commits: Sequence[str], tips: Iterable[str]) -> set[str]:
+    """Return those of `commits` that none of `tips` is or has as an ancestor.
+
+    Raises:
+        GitFailed: an object is missing, so nothing can be said.
+    """
+    known = [f"^{tip}" for tip in dict.fromkeys(tips)]
+    if not known or not commits:
+        return set(commits)
+    asked = "\n".join([*commits, *known, ""]).encode()
+    listing = _door(store).run("rev-list", "--stdin", stdin=asked)
+    return set(commits) & set(listing.decode("ascii", "replace").split())
+
+
+def has_commit(store: Store, commit: str) -> bool:
+    """Whether the object store still has this commit."""
+    return _door(store).ok("cat-file", "-e", f"{commit}^{{commit}}")
+
+
+def forget_folders(store: Store) -> None:
+    """Remove the folders that deleted refs leave behind, where they are empty."""
+    top = store.common_dir / NAMESPACE
+    for folder in sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True):
+        _remove_empty(folder)
+    _remove_empty(top)
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _update(store: Store, commands: Iterable[str]) -> None:

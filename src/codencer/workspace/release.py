@@ -34,6 +34,23 @@ def release(workspace: Path, trash: Path) -> None:
         raise StorageFailed(f"The workspace {workspace} cannot be moved to {trash}: {cause}.") from cause
 
 
+def changed_since(workspace: Path, moment_us: int) -> Path | None:
+    """Return a file of the workspace that was written, made or renamed after a moment, if there is one.
+
+    The kernel's time of change is looked at, which no program can set back. Folders are not: moving a
+    workspace to the trash changes them.
+
+    Args:
+        moment_us: UTC microseconds.
+    """
+    for folder, _, files in os.walk(workspace):
+        for name in files:
+            path = Path(folder, name)
+            if path.lstat().st_ctime_ns // 1000 > moment_us:
+                return path
+    return None
+
+
 def empty_trash(trash: Path) -> None:
     """Delete everything in the trash folder.
 

@@ -4,6 +4,7 @@ The bridge's bare git directory is written as plain files, once, and never holds
 its own: it exists so that no configuration but ours is read.
 """
 
+import hashlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ class Store:
     def zero(self) -> str:
         """The object id that means "none"."""
         return "0" * (64 if self.object_format == "sha256" else 40)
+
+    @property
+    def mark(self) -> str:
+        """What the environment of every git command on this store carries."""
+        return f"CODENCER_STORE={hashlib.sha256(os.fsencode(self.bridge_dir)).hexdigest()}"
 
     def is_object_id(self, text: str) -> bool:
         return len(text) == len(self.zero) and all(each in "0123456789abcdef" for each in text)

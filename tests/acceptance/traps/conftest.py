@@ -61,19 +61,6 @@ def look(place: Any) -> dict[str, object]:
     }
 
 
-def wait_for_event(place: Any, step: str, kind: str) -> None:
-    """Return once the step's record has an event of this kind."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(SECONDS)
-        connection.connect(json.loads((place.state / "daemon.json").read_bytes())["socket"])
-        connection.sendall(f"GET /api/v1/events?step={step} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        data = b""
-        while f"event: {kind}\n".encode() not in data:
-            more = connection.recv(65536)
-            assert more, data
-            data += more
-
-
 Ask = Callable[..., Answer]
 Look = Callable[[Any], dict[str, object]]
 
@@ -86,11 +73,6 @@ def _ask() -> Ask:
 @pytest.fixture(name="look", scope="session")
 def _look() -> Look:
     return look
-
-
-@pytest.fixture(name="wait_for_event", scope="session")
-def _wait_for_event() -> Callable[[Any, str, str], None]:
-    return wait_for_event
 
 
 @pytest.fixture(scope="session")

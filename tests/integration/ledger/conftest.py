@@ -134,6 +134,7 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
         "timings": {"prepare": 12, "run": 900},
     },
     EventKind.WORKSPACE_RELEASED: {},
+    EventKind.SNAPSHOT_EXPIRED: {"refs": ["refs/codencer/attempts/att_1"], "reason": "older than 30 days"},
 }
 
 
@@ -180,6 +181,7 @@ def _walk(tx: Transaction, run_id: str, name: str) -> tuple[str, str, str]:
         (EventKind.GATE_CLOSED, {"gate_id": gate_id}),
         (EventKind.ATTEMPT_ENDED, {}),
         (EventKind.WORKSPACE_RELEASED, {}),
+        (EventKind.SNAPSHOT_EXPIRED, {}),
     ):
         tx.append(kind, _example(kind, **changes), attempt_id=attempt_id)
     for kind in (

@@ -7,7 +7,7 @@ import pytest
 
 from codencer.errors import Conflict, InvalidInput, LedgerFailed, NotFound
 from codencer.ledger import Ledger, Transaction, verify
-from codencer.model.attempt import Attempt, AttemptState
+from codencer.model.attempt import Attempt, AttemptState, Snapshot
 from codencer.model.event import EventKind
 from codencer.model.gate import GateState
 from codencer.model.ids import IdKind, new_id
@@ -76,11 +76,13 @@ async def test_an_attempt_is_what_its_events_say(ledger: Ledger, walked: Ids, ex
         (EventKind.WORKSPACE_READY, ("workspace", "provisioning")),
         (EventKind.AGENT_LAUNCHING, ("launch", "adapter_version", "trust_level")),
         (EventKind.AGENT_EXITED, ("exit", "outcome")),
-        (EventKind.SNAPSHOT_TAKEN, ("snapshot",)),
         (EventKind.POLICY_DECIDED, ("verdict", "facts")),
     ):
         for name in names:
             assert getattr(attempt, name) == example(kind)[name], name
+    taken = example(EventKind.SNAPSHOT_TAKEN)["snapshot"]
+    assert isinstance(taken, Snapshot)
+    assert attempt.snapshot == replace(taken, expired=True)
 
 
 async def test_evidence_and_gates_are_found(ledger: Ledger, walked: Ids, example: Example) -> None:

@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from codencer.model.launch import Launch, Limits
+from codencer.process.conversation import Conversation
+from codencer.process.frames import Direction, read_frames
 from codencer.process.launches import Launcher, Order
 from codencer.process.procfs import all_pids, has_in_environment, read_bytes, read_stat
 from codencer.process.watch import changed
@@ -56,6 +58,7 @@ def order(tmp_path: Path, marker: str) -> Callable[..., Order]:
         idle_seconds: float = 0,
         output_bytes: int = 1 << 30,
         grace_seconds: float = 5,
+        two_way: bool = False,
     ) -> Order:
         return Order(
             launch=Launch(argv=argv, stdin=stdin),
@@ -68,6 +71,7 @@ def order(tmp_path: Path, marker: str) -> Callable[..., Order]:
             cwd=cwd,
             env={"PATH": os.environ["PATH"], **(env or {})},
             marker=marker,
+            two_way=two_way,
         )
 
     return make
@@ -110,3 +114,50 @@ def until_says() -> Callable[[Path, str], Awaitable[str]]:
         raise AssertionError("following a file does not end by itself")
 
     return wait
+
+
+@pytest.fixture
+def logged() -> Callable[[Path, Direction], list[bytes]]:
+    """`logged(folder, Direction.TO_AGENT)`: what is in the log of a conversation."""
+
+    def read(folder: Path, direction: Direction) -> list[bytes]:
+        frames = read_frames(folder / "conversation", 0, at_most=1 << 40)
+        return [frame.data for frame in frames if frame.direction is direction]
+
+    return read
+
+
+@pytest.fixture
+def said() -> Callable[[Conversation, bytes], Awaitable[bytes]]:
+    """`await said(talk, b"words")`: what the agent said, once that is in it or the agent has ended."""
+
+    async def hear(talk: Conversation, words: bytes) -> bytes:
+        heard = b""
+        async with asyncio.timeout(20), aclosing(talk.frames()) as frames:
+            async for frame in frames:
+                heard += frame.data if frame.direction is Direction.FROM_AGENT else b""
+                if words in heard:
+                    break
+        return heard
+
+    return hear
+
+
+@pytest.fixture
+def talking() -> Callable[[Launcher, Path, Order], AbstractAsyncContextManager[Conversation]]:
+    """`async with talking(launcher, folder, order) as talk:`; afterwards the launch has ended."""
+
+    @asynccontextmanager
+    async def lead(launcher: Launcher, folder: Path, order: Order) -> AsyncIterator[Conversation]:
+        await asyncio.to_thread(launcher.start, folder, order)
+        await launcher.started(folder)
+        try:
+            async with await Conversation.open(folder) as talk:
+                yield talk
+        except BaseException:
+            launcher.stop(folder)
+            raise
+        finally:
+            await asyncio.wait_for(launcher.finished(folder), 20)
+
+    return lead

@@ -229,6 +229,15 @@ async def test_supervisor_has_a_session_of_its_own_and_is_small(
     await launcher.finished(folder)
 
 
+async def test_output_over_the_limit_counts_however_fast_it_came(
+    launcher: Launcher, folder: Path, order: MakeOrder
+) -> None:
+    launcher.start(folder, order("/bin/sh", "-c", "head -c 200000 /dev/zero", output_bytes=100_000))
+    record = await launcher.finished(folder)
+    assert record is not None
+    assert (record.reason, record.code) == (ExitReason.OUTPUT_LIMIT, 0)
+
+
 async def test_200_megabytes_of_output(launcher: Launcher, folder: Path, order: MakeOrder) -> None:
     began = time.monotonic()
     launcher.start(folder, order("head", "-c", "200000000", "/dev/zero"))
