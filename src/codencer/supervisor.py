@@ -144,7 +144,7 @@ class Clock:
         self.measure = now if self.most_bytes else NEVER
 
     def left(self) -> int:
-        return self.most_bytes and self.most_bytes - sum(size for size, _ in look(self.outputs))
+        return int(self.most_bytes and self.most_bytes - sum(size for size, _ in look(self.outputs)))
 
     def exceeded(self, now: float) -> str:
         """The reason to stop, or nothing: then all three times lie in the future."""
@@ -391,7 +391,7 @@ def main(folder: str) -> None:
     record = os.open(f"exit.json.{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.pwrite(record, b" " * 4096, 0)  # room for it, should the disk fill up meanwhile
     lock = claim()
-    if lock is not None:
+    if lock is not None and os.path.exists("launch.json"):  # else the folder is being removed
         watch_over(order, lock, record, wake)
     os.unlink(f"exit.json.{os.getpid()}")
 

@@ -6,7 +6,6 @@ user's repository nothing else changes; the commits of the refs stay until git c
 """
 
 import asyncio
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from codencer.config import Config
 from codencer.daemon.faults import store_of
 from codencer.daemon.lock import only_one
+from codencer.engine.launching import marker_in
 from codencer.errors import CodencerError, Conflict, StorageFailed
 from codencer.ledger import Queries, look_up
 from codencer.locate import make_state_dir, read_descriptor, read_instance, registry_entry
@@ -27,6 +27,7 @@ from codencer.workspace.release import discard
 class Belongings:
     """All of one instance: `paths` in the order in which they go, `refs` by name."""
 
+    instance_id: str
     paths: tuple[Path, ...]
     refs: tuple[str, ...]
     at_work: tuple[Path, ...]
@@ -79,6 +80,7 @@ def belongings(config: Config) -> Belongings:
     launches = tuple(sorted(path.parent for path in config.state_dir.glob("launches/*/*/launch.json")))
     launcher = Launcher()
     return Belongings(
+        instance_id=instance.id if instance is not None else "",
         paths=tuple(path for path in paths if path.exists() or path.is_symlink()),
         refs=tuple(list_refs(store_of(config), NAMESPACE)),
         at_work=tuple(each for each in launches if launcher.status(each) is LaunchStatus.ALIVE),
@@ -121,20 +123,17 @@ def _inside(config: Config, path: Path) -> bool:
 
 
 async def _end(found: Belongings) -> None:
-    """Stop every process tree, also of supervisors that died."""
+    """Stop every process tree, also of supervisors that died.
+
+    By the marker of this instance: a copied folder of state tells of processes that are the original's.
+    """
     launcher = Launcher()
     for folder in found.launches:
         await asyncio.to_thread(launcher.stop, folder)
     for folder in found.launches:
-        if await launcher.finished(folder) is None and (marker := _marker(folder)):
+        if await launcher.finished(folder) is None and found.instance_id:
+            marker = marker_in(found.instance_id, folder)
             await asyncio.to_thread(launcher.sweep, marker)
-
-
-def _marker(folder: Path) -> str:
-    try:
-        return str(json.loads((folder / "launch.json").read_bytes())["marker"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
 
 
 def _remove(config: Config, found: Belongings) -> None:

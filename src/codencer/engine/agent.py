@@ -32,6 +32,7 @@ CHUNK_BYTES = 256 * 1024
 TRANSCRIPT_BYTES = 16 * 1024 * 1024
 """Nobody reads more; the raw output is kept whole."""
 LARGEST_FRAGMENT_BYTES = 1024 * 1024
+_NOT_WANTED = AgentOutcome(ending=Ending.CANCELLED, summary="cancelled before the agent was started")
 
 
 async def run_agent(trip: Trip) -> None:
@@ -41,7 +42,11 @@ async def run_agent(trip: Trip) -> None:
     began = time.monotonic_ns()
     try:
         adapter = _adapter(trip)
-        folder = await asyncio.to_thread(_standing_launch, trip) or await _launch(trip, adapter)
+        folder = await asyncio.to_thread(_standing_launch, trip)
+        if folder is None and trip.cancelled:
+            await _conclude(trip, None, _NOT_WANTED)
+            return
+        folder = folder or await _launch(trip, adapter)
     except LaunchRefused as refusal:
         await _conclude(trip, None, _broken(f"the agent could not be started: {refusal.__cause__}"))
         return

@@ -22,14 +22,23 @@ async def keep_house(
     rooms: Rooms, *, first_after: float = FIRST_AFTER_SECONDS, every: float = EVERY_SECONDS
 ) -> None:
     """Collect garbage again and again until cancelled."""
-    pause = first_after
-    while True:
-        await asyncio.sleep(pause)
-        pause = every
-        try:
-            lines = await collect_garbage(rooms, dry_run=False)
-        except (Infrastructure, OSError):
-            log.exception("Garbage could not be collected; it is tried again", event_name="gc.failed")
-            continue
-        for line in lines:
-            log.info(line, event_name="gc.line")
+    due = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    timer = loop.call_later(first_after, due.set)
+    try:
+        while await due.wait():
+            due.clear()
+            await _once(rooms)
+            timer = loop.call_later(every, due.set)
+    finally:
+        timer.cancel()
+
+
+async def _once(rooms: Rooms) -> None:
+    try:
+        lines = await collect_garbage(rooms, dry_run=False)
+    except (Infrastructure, OSError):
+        log.exception("Garbage could not be collected; it is tried again", event_name="gc.failed")
+        return
+    for line in lines:
+        log.info(line, event_name="gc.line")

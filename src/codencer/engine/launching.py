@@ -3,8 +3,9 @@
 import asyncio
 from pathlib import Path
 
+from codencer.engine.memory_cap import explained
 from codencer.engine.rooms import Trip
-from codencer.model.launch import ExitRecord, LaunchStatus
+from codencer.model.launch import ExitReason, ExitRecord
 from codencer.process.launches import Launcher, Order
 
 MOST_TRIES = 3
@@ -29,12 +30,13 @@ async def supervise(trip: Trip, folder: Path, order: Order) -> ExitRecord | None
 
 
 async def watch(trip: Trip, folder: Path, marker: str) -> ExitRecord | None:
-    """Wait until a launch is over; a stop of the trip stops its whole tree."""
+    """Wait until a launch is over; a stop of the trip, or the memory cap, stops its whole tree."""
     launcher = trip.rooms.launcher
     finished = asyncio.ensure_future(launcher.finished(folder))
     stopping = asyncio.ensure_future(trip.stop.wait())
     try:
-        await asyncio.wait({finished, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        with trip.rooms.memory_cap.over(folder, trip.step.frozen.memory_cap_mb):
+            await asyncio.wait({finished, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not finished.done():
             await asyncio.to_thread(launcher.stop, folder)
         record = await finished
@@ -45,6 +47,8 @@ async def watch(trip: Trip, folder: Path, marker: str) -> ExitRecord | None:
         if await asyncio.to_thread(never_began, launcher, folder):
             return await launcher.finished(folder)  # the tombstone's word: nothing was started
         await asyncio.to_thread(launcher.sweep, marker)
+    elif record.reason is ExitReason.STOPPED:
+        return await asyncio.to_thread(explained, folder, record)
     return record
 
 
@@ -70,8 +74,11 @@ def _number(folder: Path) -> int:
 
 
 def never_began(launcher: Launcher, folder: Path) -> bool:
-    """Whether a launch is certain never to start: its place was free, and now has our tombstone."""
-    return launcher.status(folder) is LaunchStatus.UNCLAIMED and launcher.entomb(folder)
+    """Whether a launch is certain never to start: its place was free, and now has our tombstone.
+
+    The tombstone may be that of an earlier daemon, killed before it did anything about it.
+    """
+    return launcher.entomb(folder)
 
 
 def marker_of(trip: Trip, folder: Path) -> str:
@@ -80,4 +87,9 @@ def marker_of(trip: Trip, folder: Path) -> str:
     The instance is in it because a copied state folder has the same attempts: whoever opens the
     copy must not kill what belongs to the original.
     """
-    return f"{trip.rooms.instance_id}/{trip.attempt.id}/{folder.name}"
+    return marker_in(trip.rooms.instance_id, folder)
+
+
+def marker_in(instance_id: str, folder: Path) -> str:
+    """The same, of the launch folder itself: it lies in that of its attempt."""
+    return f"{instance_id}/{folder.parent.name}/{folder.name}"

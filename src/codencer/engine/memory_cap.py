@@ -63,23 +63,25 @@ class MemoryCap:
             self._arm()
 
     def _enforce(self, most_mb: Mapping[Path, int]) -> None:
-        for folder, usage in tree.usages(most_mb).items():
-            if usage.rss_bytes > most_mb[folder] * _MIB:
-                self._stop(folder, usage.rss_bytes // _MIB, most_mb[folder])
+        try:
+            for folder, usage in tree.usages(most_mb).items():
+                if usage.rss_bytes > most_mb[folder] * _MIB:
+                    self._stop(folder, usage.rss_bytes // _MIB, most_mb[folder])
+        except (CodencerError, OSError):
+            # Looked at again in a moment.
+            log.exception("the memory cap could not be kept", event_name="memory_cap.failed")
 
     def _stop(self, folder: Path, used_mb: int, most_mb: int) -> None:
         why = f"its processes used {used_mb} MiB, more than memory_cap_mb = {most_mb} allows"
-        try:
-            if not (folder / NOTE).exists():
-                write_file(folder / NOTE, why.encode(), durable=True)
-            self._launcher.stop(folder)
-        except (CodencerError, OSError):
-            # Looked at again in a moment.
-            log.exception("a tree over its cap could not be stopped", event_name="cap.failed", folder=folder)
+        if not (folder / NOTE).exists():
+            write_file(folder / NOTE, why.encode(), durable=True)
+        self._launcher.stop(folder)
 
 
-def explained(folder: Path, record: ExitRecord | None) -> ExitRecord | None:
-    """The record with the cap as its reason when that was why the launch was stopped."""
-    if record is None or record.reason is not ExitReason.STOPPED or not (folder / NOTE).exists():
+def explained(folder: Path, record: ExitRecord) -> ExitRecord:
+    """The record of a launch that was stopped, with the cap as the reason if that was it."""
+    try:
+        why = (folder / NOTE).read_text()
+    except FileNotFoundError:
         return record
-    return replace(record, reason=ExitReason.MEMORY_LIMIT, error=(folder / NOTE).read_text())
+    return replace(record, reason=ExitReason.MEMORY_LIMIT, error=why)

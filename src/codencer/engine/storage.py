@@ -6,7 +6,6 @@ only ever holds what was proven before. What the ledger does not know is named a
 """
 
 import asyncio
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from codencer.ledger import Queries, Transaction
 from codencer.model.attempt import Attempt, AttemptState
 from codencer.model.event import EventKind
 from codencer.model.launch import LaunchStatus
+from codencer.process.folder import discard
 from codencer.workspace.refs import read_ref
 from codencer.workspace.release import changed_since, empty_trash, release
 
@@ -71,7 +71,7 @@ async def _launches(rooms: Rooms, folder: Path, released: set[str], *, dry_run: 
     if why:
         return [_line(str(folder), why, kept=True)]
     if not dry_run:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(discard, folder)
     return [_line(str(folder), "its logs are sealed as artifacts")]
 
 

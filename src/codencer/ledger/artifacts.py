@@ -88,7 +88,7 @@ class ArtifactStore:
                     target = each.target
                     reach("artifact.place:before")
                     each.put_in_place()
-                    reach("artifact.place:after")
+                reach("artifact.place:after")
                 for parent in {each.target.parent for each in staged}:
                     sync(parent)
                 return described

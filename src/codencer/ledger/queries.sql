@@ -131,7 +131,8 @@ WHERE json_extract(base, '$.commit') IS NOT NULL ORDER BY seq;
 
 -- name: times
 -- What removal itself records is no sign of life.
-SELECT seq, at, CASE WHEN kind <> 'snapshot.expired' THEN step_id END AS step_id FROM events ORDER BY seq;
+SELECT at, CASE WHEN kind NOT IN ('workspace.released', 'snapshot.expired') THEN step_id END AS step_id
+FROM events ORDER BY seq;
 
 -- name: facts
 SELECT seq, v, at, run_id, step_id, attempt_id, kind, body FROM events ORDER BY seq;

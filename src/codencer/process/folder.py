@@ -122,6 +122,8 @@ def entomb(folder: Path) -> bool:
     Raises:
         StorageFailed: the claim could not be written; the launch may still start.
     """
+    if (folder / "claim").exists() and (claim := read_claim(folder)) is not None:
+        return claim.tombstone
     tombstone = {"protocol": PROTOCOL, "tombstone": True, "boot_id": boot_id()}
     temporary = folder / f"tombstone.{os.getpid()}.{threading.get_ident()}"
     try:

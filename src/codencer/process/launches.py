@@ -99,6 +99,7 @@ class Launcher:
         self._python = python
         self._wrap = wrap
         self._own: dict[Path, _Own] = {}
+        self._left = False
 
     def start(self, folder: Path, order: Order) -> Started:
         """Lay out the launch folder and spawn its supervisor; blocks for a few milliseconds.
@@ -140,6 +141,8 @@ class Launcher:
         reach("launch.spawn:after")
         stat = read_stat(process.pid)
         self._own[folder] = _Own(process, stat.start_ticks if stat else 0, reader)
+        if self._left:
+            self.let_go()
         return Started(pid=process.pid)
 
     async def started(self, folder: Path) -> int | None:
@@ -221,11 +224,13 @@ class Launcher:
 
     def let_go(self) -> None:
         """Give up the launches of this daemon: they go on, and whoever comes next adopts them."""
-        for own in self._own.values():
+        # A thread may be just about to start one: it looks at this when it has.
+        self._left = True
+        while self._own:
+            _, own = self._own.popitem()
             own.hang_up()
             # Not ours to reap any more; without this Popen would complain of a process still running.
             own.process.returncode = own.process.poll() or 0
-        self._own.clear()
 
     async def _await_announcement(self, folder: Path) -> None:
         """Wait until a claimed launch has started its command, or never will."""

@@ -69,6 +69,8 @@ def _why_not_by_itself(spec: ValidationSpec, exit: ExitRecord) -> str:
         return "it was stopped because it printed nothing for too long"
     if exit.reason is ExitReason.OUTPUT_LIMIT:
         return "it was stopped because it printed more than max_output_bytes"
+    if exit.reason is ExitReason.MEMORY_LIMIT:
+        return f"it was stopped because {exit.error}"
     if exit.reason is ExitReason.NOT_STARTED:
         return (
             f"it could not be started: {exit.error or 'no reason was recorded'}. "

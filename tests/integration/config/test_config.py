@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codencer.config import Config, for_checkout, show, start_folder
+from codencer.config import AtOnce, Config, for_checkout, show, start_folder
 from codencer.errors import Forbidden, InvalidInput, NotFound, NotSupported
 from codencer.locate import Repository
 from codencer.model.step import PromptChannel
@@ -20,7 +20,8 @@ def test_without_any_source_everything_is_the_default(load_config: Load, reposit
     config = load_config()
     assert (config.host, config.port, config.default_policy) == ("127.0.0.1", 8085, "basic")
     assert config.default_adapter is None
-    assert config.max_parallel >= 2
+    assert config.max_parallel.overall >= 2
+    assert config.memory_floor_mb == 0
     assert (config.trust, config.sandbox, config.simulation) == ("ask", "auto", False)
     assert config.db_path == repository.common_dir / "codencer" / "codencer.db"
     assert config.artifact_root == repository.common_dir / "codencer" / "artifacts"
@@ -163,6 +164,12 @@ def test_the_user_may(load_config: Load, user_file: Write, tmp_path: Path) -> No
         ("max_parallel = 0", "1: max_parallel: 0 is out of range: from 1 to 1024"),
         ("[max_parallel]", "max_parallel: the table is empty"),
         ("[max_parallel]\noverall = 2\nx = 1", "max_parallel: unknown key 'x'"),
+        ("[max_parallel]\nper_run = 0", "max_parallel: per_run: 0 is out of range: from 1 to 1024"),
+        (
+            "max_parallel = {per_adapter = {codex = 1}}",
+            "1: max_parallel: per_adapter: expected a whole number",
+        ),
+        ("max_parallel = 'overall=4'", "1: max_parallel: expected a whole number, found 'overall=4'"),
         ("a = ", "not valid TOML"),
         ("x = " + "[" * 5000, ""),
         ("workspace_root = 'here'", "1: workspace_root: here must be an absolute path"),
@@ -195,11 +202,7 @@ def test_a_wrong_key_or_value_names_file_line_and_key(
 @pytest.mark.parametrize(
     "text",
     [
-        "memory_floor_mb = 0",
-        "retention_days = 30",
         'sandbox = "bwrap"',
-        "[max_parallel]\nper_run = 1",
-        "[max_parallel]\noverall = 2\nper_adapter = {codex = 1}",
     ],
 )
 def test_what_has_no_effect_yet_is_refused_not_ignored(
@@ -212,7 +215,43 @@ def test_what_has_no_effect_yet_is_refused_not_ignored(
 
 def test_max_parallel_as_a_table(load_config: Load, project_file: Write) -> None:
     project_file("[max_parallel]\noverall = 3\n")
-    assert load_config().max_parallel == 3
+    assert load_config().max_parallel == AtOnce(overall=3)
+    project_file("max_parallel = {per_adapter = 2, per_run = 1}\n")
+    found = load_config().max_parallel
+    assert found == AtOnce(overall=max(2, len(os.sched_getaffinity(0))), per_adapter=2, per_run=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("5", AtOnce(overall=5)),
+        ("overall=4,per_adapter=2", AtOnce(overall=4, per_adapter=2)),
+        (" per_run = 1 , overall = 6 ", AtOnce(overall=6, per_run=1)),
+    ],
+)
+def test_max_parallel_as_text_is_shown_as_text_that_means_the_same(
+    load_config: Load, text: str, limits: AtOnce
+) -> None:
+    config = load_config(CODENCER_MAX_PARALLEL=text)
+    assert config.max_parallel == limits
+    shown = next(value for name, value, _ in show(config) if name == "max_parallel")
+    assert load_config(CODENCER_MAX_PARALLEL=shown).max_parallel == limits
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("overall=4;per_run=2", "'4;per_run=2' is not a whole number"),
+        ("overall=4,overall=2", "'overall' is given twice"),
+        ("overall=4,", "'' is not a whole number"),
+        ("all=4", "unknown key 'all' (known: overall, per_adapter, per_run)"),
+        ("per_run=2000", "per_run: 2000 is out of range: from 1 to 1024"),
+    ],
+)
+def test_max_parallel_as_text_that_is_wrong_says_so(load_config: Load, text: str, problem: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        load_config(CODENCER_MAX_PARALLEL=text)
+    assert str(caught.value) == f"environment variable CODENCER_MAX_PARALLEL: {problem}"
 
 
 @pytest.mark.parametrize("text", ["1", "true", "YES", "on", " On "])

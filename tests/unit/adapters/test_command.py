@@ -159,6 +159,7 @@ ENDINGS = [
         "printed nothing",
     ),
     (ExitRecord(reason=ExitReason.OUTPUT_LIMIT, code=0), Ending.BROKEN, ErrorKind.LIMIT, "max_output_bytes"),
+    (ExitRecord(reason=ExitReason.MEMORY_LIMIT, code=0), Ending.BROKEN, ErrorKind.LIMIT, "memory_cap_mb"),
     (ExitRecord(reason=ExitReason.STOPPED, code=0), Ending.INTERRUPTED, ErrorKind.NONE, "from outside"),
     (
         ExitRecord(reason=ExitReason.NOT_STARTED, error="No such file"),

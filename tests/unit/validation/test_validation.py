@@ -83,6 +83,7 @@ ERRORED: list[tuple[ValidationSpec, ExitRecord | None, str]] = [
     (LINE, ExitRecord(reason=ExitReason.TIMEOUT, code=0), "limit of 7 s; raise timeout_seconds"),
     (LINE, ExitRecord(reason=ExitReason.IDLE_TIMEOUT, code=0), "printed nothing"),
     (LINE, ExitRecord(reason=ExitReason.OUTPUT_LIMIT, code=0), "max_output_bytes"),
+    (LINE, ExitRecord(reason=ExitReason.MEMORY_LIMIT, error="it was too big"), "because it was too big"),
     (LINE, ExitRecord(reason=ExitReason.STOPPED, code=0), "stopped before it ended"),
     (LIST, ExitRecord(reason=ExitReason.NOT_STARTED, error="ENOENT pytest"), "not be started: ENOENT pytest"),
     (LIST, None, "nobody recorded how it ended"),

@@ -1,0 +1,150 @@
+"""Kill the daemon at every failpoint there is: the outcome is as if nothing had happened.
+
+The list of failpoints is derived from the code, and each must be reached by one of the scenarios
+below, so a new one cannot go untested. Where a moment comes several times, each time is tried.
+"""
+
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codencer.testing.failpoints import names
+
+AT_ONCE = 3
+FIXED = "simulate: write code.txt fixed\nsimulate: say fixed"
+
+
+def work(client: Any) -> None:
+    """One task with everything on its way: hook, an agent that commits, two validations."""
+    checks = [
+        {"name": "fixed", "command": "grep -q fixed code.txt && grep -q SECRET .env && test -f made.txt"},
+        {"name": "tidy", "command": "test ! -e mess.txt", "severity": "warning"},
+    ]
+    goal = f"{FIXED}\nsimulate: commit done\nsimulate: write late.txt x\nsimulate: say done"
+    client.settled(client.submit("work", goal, validations=checks))
+    client.seen("workspace.released")
+
+
+def gated(client: Any) -> None:
+    """A person is asked, wants another try, and gives up on it."""
+    step = client.submit("gated", FIXED, allowed_paths=["docs/**"])
+    client.settled(step)
+    client.act(step, "retry", feedback="once more")
+    client.settled(step)
+    client.seen("gate.opened", 2)
+    client.change("abort")
+    client.seen("workspace.released", 2)
+
+
+def behind(client: Any) -> None:
+    """A task whose base is the outcome of another one."""
+    gate = client.pipe("gate")
+    client.submit("first", f"simulate: run read x < {gate}\n{FIXED}")
+    second = client.submit("second", "simulate: append code.txt more", base="step:first")
+    gate.write_text("go\n")
+    client.settled(second)
+    client.seen("workspace.released", 2)
+
+
+def cancelled(client: Any) -> None:
+    began = client.pipe("began")
+    step = client.submit(
+        "cancelled", f"simulate: write half.txt x\nsimulate: run echo > {began}\nsimulate: hang"
+    )
+    began.read_text()
+    client.act(step, "cancel")
+    client.settled(step)
+    client.seen("workspace.released")
+
+
+def expired(client: Any) -> None:
+    """A person removes the snapshot of a failure."""
+    step = client.submit("expired", "simulate: write half.txt x\nsimulate: fail")
+    client.settled(step)
+    client.seen("workspace.released")
+    client.collect_garbage(older_than_days=0)
+    client.seen("snapshot.expired")
+
+
+def landed(client: Any) -> None:
+    """The outcome of a task is brought to the user, in every form."""
+    step = client.submit("landed", FIXED)
+    client.settled(step)
+    client.seen("workspace.released")
+    place = {"checkout": str(client.site.top)}
+    client.act(step, "land", form="patch", target=str(client.site.folder / "a.patch"), **place)
+    client.act(step, "land", form="branch", target="side", **place)
+    client.act(step, "land", form="commit", **place)
+    assert b"+fixed" in (client.site.folder / "a.patch").read_bytes()
+
+
+SCENARIOS: tuple[Callable[[Any], None], ...] = (work, gated, behind, cancelled, expired, landed)
+Reference = tuple[dict[str, Any], list[str]]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(ordeal: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reference]:
+    """What each scenario leaves, and the failpoints it reaches."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = list(pool.map(lambda each: ordeal.undisturbed(folder / each.__name__, each), SCENARIOS))
+    return {each.__name__: reference for each, reference in zip(SCENARIOS, found, strict=True)}
+
+
+def test_every_failpoint_is_on_somebodys_way(undisturbed: dict[str, Reference]) -> None:
+    assert {name for _, reached in undisturbed.values() for name in reached} == set(names())
+
+
+IN_A_CHECKOUT = ("land.files:before", "land.files:after", "land.index:before")
+"""Moments at which the user's checkout is locked, as by any git that is killed: see below."""
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", [each for each in names() if each not in IN_A_CHECKOUT])
+def test_nothing_comes_of_killing_the_daemon(
+    ordeal: Any, undisturbed: dict[str, Reference], tmp_path: Path, name: str
+) -> None:
+    scenario = next(each for each in SCENARIOS if name in undisturbed[each.__name__][1])
+    outcome, reached = undisturbed[scenario.__name__]
+
+    def killed(nth: int) -> tuple[int, dict[str, Any]]:
+        return nth, ordeal.killed(tmp_path / str(nth), scenario, name, nth)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for nth, found in pool.map(killed, range(1, reached.count(name) + 1)):
+            assert found == outcome, f"killed at {name}, for the {nth}. time"
+
+
+@pytest.mark.parametrize("name", IN_A_CHECKOUT)
+def test_a_landing_that_is_cut_off_loses_nothing_of_the_users(ordeal: Any, tmp_path: Path, name: str) -> None:
+    with ordeal.site(tmp_path / "site") as site:
+        client, daemon = ordeal.client(site), site.start(site.trap(name))
+        assert site.opened(daemon), site.log
+        step = client.submit("landed", FIXED)
+        client.settled(step)
+        client.seen("workspace.released")
+        before = site.git("rev-parse", "HEAD")
+        (site.top / "README.md").write_text("my own words\n")
+        with ThreadPoolExecutor(1) as pool:
+            landing = pool.submit(client.act, step, "land", checkout=str(site.top), form="commit")
+            assert daemon.ended() == -signal.SIGKILL
+            assert site.opened(site.start()), site.log
+            assert landing.result() is None, "it meets the lock, and nothing is done twice"
+        assert (site.top / "README.md").read_text() == "my own words\n"
+        moved = site.git("rev-parse", "HEAD") != before
+        assert moved is (name == "land.index:before")
+        expected = "broken\n" if name == "land.files:before" else "fixed\n"
+        assert (site.top / "code.txt").read_text() == expected
+        # What the refusal says to do, and then what git says to do.
+        (site.top / ".git" / "index.lock").unlink()
+        site.git("reset", "--quiet")
+        if name == "land.files:after":
+            site.git("restore", "code.txt")
+        if not moved:
+            client.act(step, "land", checkout=str(site.top), form="commit")
+        assert site.git("show", "HEAD:code.txt") == "fixed"
+        assert site.git("status", "--porcelain") == "M README.md"
