@@ -80,9 +80,8 @@ class Bare:
         self._git("rev-parse", "--path-format=absolute", "--git-path", "info/exclude")
         self._git("rev-parse", "--verify", "--quiet", "--end-of-options", "HEAD^{commit}")
         pin = f"refs/bare/bases/{self._base}"
-        # From the second submission on the pin is there, so this fails and is looked at.
-        self._git("update-ref", "--stdin", "-z", stdin=f"create {pin}\0{self._base}\0".encode(), check=False)
-        self._git("rev-parse", "--verify", "--quiet", "--end-of-options", pin)
+        # The pin of the first submission serves all that begin at the same commit.
+        self._git("rev-parse", "--verify", "--quiet", "--end-of-options", pin, check=False)
         self._commit()
 
     def walk(self) -> tuple[int, float]:
