@@ -48,6 +48,7 @@ class Watch(threading.Thread):
         super().__init__(name="watch", daemon=True)
         self._daemon = daemon
         self._arrived: dict[tuple[str, str], tuple[float, float]] = {}
+        self._recorded: dict[str, int] = {}
         self._changed = threading.Condition()
         self._connected = threading.Event()
         self.start()
@@ -62,6 +63,7 @@ class Watch(threading.Thread):
                     moment = (time.monotonic(), time.time())
                     with self._changed:
                         self._arrived[str(seen.record.get("step_id")), seen.kind] = moment
+                        self._recorded[seen.kind] = int(seen.record["at"])
                         self._changed.notify_all()
         except DaemonUnreachable:
             pass  # the daemon was stopped: the end of every measurement
@@ -72,6 +74,15 @@ class Watch(threading.Thread):
             if not self._changed.wait_for(lambda: (step, kind) in self._arrived, PATIENCE_SECONDS):
                 raise Unmeasured(f"no {kind} of {step} came within {PATIENCE_SECONDS:g} s")
             return self._arrived[step, kind]
+
+    def recorded(self, kind: str, since: float) -> float:
+        """When the ledger wrote an event of a kind, not before `since`: wall clock in seconds."""
+        with self._changed:
+            if not self._changed.wait_for(
+                lambda: self._recorded.get(kind, 0) >= since * 1e6, PATIENCE_SECONDS
+            ):
+                raise Unmeasured(f"no {kind} came within {PATIENCE_SECONDS:g} s")
+            return self._recorded[kind] / 1e6
 
 
 class Bridge:

@@ -28,6 +28,7 @@ GROUPS = {
     "idle": "bench.memory:idle",
     "output": "bench.memory:output",
     "supervisor": "bench.supervised:measure",
+    "adoption": "bench.adoption:measure",
     "ledger": "bench.commits:measure",
 }
 
