@@ -1,8 +1,8 @@
-# Every target sets up what it needs by itself. PORT=8086 make start
-.PHONY: help setup build demo test check bench start start-sim stop doctor clean
+# Every target sets up what it needs by itself. PORT=8086 make start; KILLS=500 make soak
+.PHONY: help setup build demo test check bench soak start start-sim stop doctor clean
 
 help:
-	@echo "make demo | test | check | bench | setup | build | start | start-sim | stop | doctor | clean"
+	@echo "make demo | test | check | bench | soak | setup | build | start | start-sim | stop | doctor | clean"
 
 setup:
 	@scripts/setup
@@ -21,6 +21,9 @@ check:
 
 bench:
 	@scripts/bench
+
+soak:
+	@scripts/soak
 
 start: build
 	@bin/codencer start $(if $(PORT),--port "$(PORT)")

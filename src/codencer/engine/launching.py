@@ -20,11 +20,15 @@ async def supervise(trip: Trip, folder: Path, order: Order) -> ExitRecord | None
     """Start one tree that may be repeated and return its exit record, or None when there is none.
 
     Raises:
-        Interrupted: its supervisor left none, for the first times.
+        Interrupted: its supervisor left none or never came up, for the first times.
     """
-    await asyncio.to_thread(trip.rooms.launcher.start, folder, order)
+    launcher = trip.rooms.launcher
+    await asyncio.to_thread(launcher.start, folder, order)
     record = await watch(trip, folder, order.marker)
-    if record is None and not trip.cancelled and _number(folder) < MOST_TRIES:
+    cut_off = record is None or (
+        record.reason is ExitReason.NOT_STARTED and await asyncio.to_thread(never_began, launcher, folder)
+    )
+    if cut_off and not trip.cancelled and _number(folder) < MOST_TRIES:
         raise Interrupted
     return record
 

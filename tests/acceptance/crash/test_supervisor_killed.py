@@ -242,6 +242,21 @@ def test_a_hook_or_validation_whose_supervisor_dies_is_done_again(
     case.outcome("completed", files=("half.txt", "late.txt"))
 
 
+@pytest.mark.parametrize(("launch", "nth"), [("hook-1", 1), ("validation-1-1", 3)])
+def test_a_hook_or_validation_whose_supervisor_never_comes_up_is_done_again(
+    held: Callable[..., Held], launch: str, nth: int
+) -> None:
+    case = held("launch.spawn:before", nth, let_go=nth > 2)
+    folder = case.site.launch(launch)
+    replace_by_pipe(folder / "launch.json")
+    case.go_on()
+    with (folder / "launch.json").open("wb"):  # it is there, and reads
+        kill(supervisor_of(folder))
+    if nth == 1:
+        case.let_go()
+    case.outcome("completed", files=("half.txt", "late.txt"))
+
+
 def test_a_slow_supervisor_finds_a_tombstone(held: Callable[..., Held]) -> None:
     case = held("launch.spawn:before", 2)
     first = case.site.launch("agent-1")

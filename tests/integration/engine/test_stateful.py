@@ -289,7 +289,7 @@ def test_the_steps_are_what_the_model_says(make_repo: Callable[..., Path], open_
     run_state_machine_as_test(
         machine,  # type: ignore[arg-type]  # a factory will do
         settings=settings(
-            max_examples=8,
+            max_examples=10,
             stateful_step_count=15,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
