@@ -65,7 +65,10 @@ class Keeper(threading.Thread):
         self._rivals |= {first.pid, second.pid}
         while first.poll() is None and second.poll() is None:
             if self._over.wait(0.05):
+                # Once: a second one would end it at once, and it might be the one that serves.
+                self._told.add(second.pid)
                 second.send_signal(signal.SIGTERM)
+                second.wait(60)
         with self._lock:
             self._process = second if second.poll() is None else first
         gone = first if self._process is second else second
@@ -101,4 +104,6 @@ class Keeper(threading.Thread):
         self.send(signal.SIGTERM)
         self.join(60)
         assert self._process is not None
-        return self._process.wait(60)
+        code = self._process.wait(60)
+        # A rival that was still waiting for its turn knows no polite end.
+        return 0 if code == -signal.SIGTERM and self._process.pid in self._rivals else code

@@ -209,7 +209,9 @@ async def test_it_starts_from_a_clean_slate(launcher: Launcher, folder: Path, py
 async def test_no_signal_is_ignored(launcher: Launcher, folder: Path, order: MakeOrder) -> None:
     launcher.start(folder, order("grep", "SigIgn", "/proc/self/status"))
     await launcher.finished(folder)
-    assert (folder / "stdout").read_text().split() == ["SigIgn:", "0" * 16]
+    ignored = int((folder / "stdout").read_text().split()[1], 16)
+    # Signals 32 and 33 belong to the C library, which lets nobody change them back.
+    assert ignored & ~(0b11 << 31) == 0
 
 
 async def test_supervisor_has_a_session_of_its_own_and_is_small(

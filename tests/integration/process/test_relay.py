@@ -226,7 +226,9 @@ async def test_last_words_are_heard_although_somebody_keeps_the_pipe_open(
     script = "sleep 60 & head -c 60000 /dev/zero; echo end; exit 4"
     launcher.start(folder, order("sh", "-c", script, two_way=True))
     record = await ended(launcher, folder)
-    assert (record.code, [note.name for note in record.killed]) == (4, ["sleep"])
+    assert record.code == 4
+    # Its name depends on whether the shell's child had become `sleep` by then.
+    assert [note.name for note in record.killed] in (["sleep"], ["sh"])
     assert b"".join(logged(folder, Direction.FROM_AGENT)) == bytes(60000) + b"end\n"
 
 
