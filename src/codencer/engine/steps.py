@@ -163,7 +163,8 @@ def _name(queries: Queries, run_id: str, task: TaskSpec) -> str:
         if queries.step_named(run_id, task.step_id) is not None:
             raise Conflict(f"run {run_id} has a step {task.step_id!r} already; choose another step_id")
         return task.step_id
-    number = len(queries.steps(run_id)) + 1
+    run = queries.run(run_id)
+    number = 1 if run is None else run.steps_total + 1
     while queries.step_named(run_id, str(number)) is not None:
         number += 1
     return str(number)
