@@ -4,12 +4,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class LaunchKind(StrEnum):
-    HOOK = "hook"
-    AGENT = "agent"
-    VALIDATION = "validation"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """Enforced by the supervisor itself; 0 means none."""

@@ -44,10 +44,9 @@ def ignoring_provisioned(settings: GitSettings, workspace: Path, record: Path) -
     top = os.fsencode(workspace)
     same = [path for path, changed in noted.items() if _changed(top, unquote_path(path)) == changed]
     rules = b"".join(b"/" + _literal(unquote_path(path)) + b"\n" for path in same)
-    found = dict(settings)
-    found[EXCLUDES_KEY] = quote_path(unquote_path(found.get(EXCLUDES_KEY, "")) + b"\n" + rules)
+    excludes = unquote_path(dict(settings).get(EXCLUDES_KEY, "")) + b"\n" + rules
     others = tuple((key, value) for key, value in settings if key != EXCLUDES_KEY)
-    return (*others, (EXCLUDES_KEY, found[EXCLUDES_KEY]))
+    return (*others, (EXCLUDES_KEY, quote_path(excludes)))
 
 
 def _changed(top: bytes, path: bytes) -> int | None:
