@@ -34,17 +34,30 @@ def look(folder: Path, instance: str) -> Iterator[Seen]:
         try:
             words = (process / "cmdline").read_bytes().split(b"\0")
             environ = (process / "environ").read_bytes().split(b"\0")
+            # Between fork and exec a supervisor's child looks like the supervisor itself.
+            forked = _parent_words(process) == words
         except OSError:
             continue
         line = b" ".join(words).decode("utf-8", "replace")
         for word in words:
             if word.startswith(launches) and word.endswith((b"/supervisor.pyc", b"/supervisor.py")):
                 attempt, launch, _ = os.fsdecode(word).split("/")[-3:]
-                yield Seen(pid=int(process.name), attempt=attempt, launch=launch, supervisor=True, line=line)
+                yield Seen(
+                    pid=int(process.name),
+                    attempt=attempt,
+                    launch=launch,
+                    supervisor=not forked,
+                    line=line,
+                )
         for variable in environ:
             if variable.startswith(prefix):
                 attempt, launch = variable.decode().split("/")[1:]
                 yield Seen(pid=int(process.name), attempt=attempt, launch=launch, supervisor=False, line=line)
+
+
+def _parent_words(process: Path) -> list[bytes]:
+    parent = (process / "stat").read_bytes().rpartition(b")")[2].split()[1]
+    return (process.parent / os.fsdecode(parent) / "cmdline").read_bytes().split(b"\0")
 
 
 def runs(pid: int, ticks: int) -> bool:

@@ -18,8 +18,8 @@ from codencer.cli.main import root
 from codencer.config import load
 from codencer.config.settings import SETTINGS, FromProject
 from codencer.engine.environment import allowed
-from codencer.engine.intake import parse
-from codencer.engine.submission import Submission
+from codencer.engine.intake.parse import parse
+from codencer.engine.intake.submission import Submission
 from codencer.errors import NotSupported
 from codencer.locate import find_repository
 from codencer.model.attempt import Ending, ErrorKind, FileChange, Provisioning

@@ -45,7 +45,11 @@ class CommandAdapter:
     def settings(self) -> AdapterSettings:
         return self._settings
 
-    def probe(self) -> Probe:
+    @property
+    def resumes(self) -> bool:
+        return False
+
+    def probe(self, environ: Mapping[str, str] = os.environ) -> Probe:
         """Look for the program on PATH or, given with a slash, in the checkout.
 
         Without a checkout to look in, a relative program is taken to be there: it runs in
@@ -54,7 +58,7 @@ class CommandAdapter:
         program = self._settings.command[0]
         where = "on PATH"
         if "/" not in program:
-            found = shutil.which(program) is not None
+            found = shutil.which(program, path=environ.get("PATH")) is not None
         elif os.path.isabs(program) or self._checkout is not None:
             path = (self._checkout or Path("/")) / program
             found = path.is_file() and os.access(path, os.X_OK)
@@ -121,7 +125,9 @@ class CommandParser:
             self._last = lines[-1]
         return [AgentEvent(kind=AgentEventKind.MESSAGE, text=line) for line in lines]
 
-    def finish(self, exit: ExitRecord | None, fragment: bytes | None) -> AgentOutcome:
+    def finish(
+        self, exit: ExitRecord | None, fragment: bytes | None, report: bytes | None = None
+    ) -> AgentOutcome:
         self._last = self._reader.flush() or self._last
         said = read_fragment(fragment)
         ending, kind, error = conclude(self._settings, exit, said)

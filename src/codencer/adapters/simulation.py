@@ -7,6 +7,7 @@ house never imports `codencer.testing`.
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from codencer import __version__
@@ -40,7 +41,11 @@ class SimulationAdapter:
     def settings(self) -> AdapterSettings:
         return self._settings
 
-    def probe(self) -> Probe:
+    @property
+    def resumes(self) -> bool:
+        return False
+
+    def probe(self, environ: Mapping[str, str] = os.environ) -> Probe:
         if SCRIPTED_AGENT.is_file():
             return Probe(installed=True, version=__version__)
         return Probe(installed=False, problem=f"{SCRIPTED_AGENT} is missing; install codencer again")

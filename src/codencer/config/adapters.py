@@ -11,6 +11,8 @@ from codencer.model.ids import check_name
 from codencer.model.step import AdapterSettings
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+LONGEST_APPROVAL_SECONDS = 7 * 24 * 3600
+
 _RESERVED = "CODENCER_"
 """Variables that the bridge sets for an agent itself."""
 
@@ -67,17 +69,26 @@ def _settings(document: Document, name: str, table: object) -> AdapterSettings:
 def _check(settings: AdapterSettings, table: Mapping[str, object]) -> None:
     if "command" in table and not (settings.command and settings.command[0].strip()):
         raise DecodeError("command", "the list is empty, or its first word is")
-    for key in ("command", "read", "write"):
-        if any("\0" in text for text in getattr(settings, key)):
-            raise DecodeError(key, "a NUL character is not allowed")
-    for key in ("read", "write"):
-        if not all(text.strip() for text in getattr(settings, key)):
-            raise DecodeError(key, "a path is blank")
+    _check_texts(settings)
+    if not 1 <= settings.approval_seconds <= LONGEST_APPROVAL_SECONDS:
+        raise DecodeError("approval_seconds", f"from 1 to {LONGEST_APPROVAL_SECONDS}")
     _check_variables(settings.env)
     if not settings.success_exit_codes:
         raise DecodeError("success_exit_codes", "the list is empty: no exit would be a success")
     if any(not 0 <= code <= 255 for code in settings.success_exit_codes):
         raise DecodeError("success_exit_codes", "an exit code is a number from 0 to 255")
+
+
+def _check_texts(settings: AdapterSettings) -> None:
+    for key in ("command", "read", "write", "arguments"):
+        if any("\0" in text for text in getattr(settings, key)):
+            raise DecodeError(key, "a NUL character is not allowed")
+    for key in ("read", "write"):
+        if not all(text.strip() for text in getattr(settings, key)):
+            raise DecodeError(key, "a path is blank")
+    for key in ("program", "model"):
+        if not getattr(settings, key).isprintable():
+            raise DecodeError(key, "it is not one line of printable characters")
 
 
 def _check_variables(names: tuple[str, ...]) -> None:

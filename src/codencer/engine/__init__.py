@@ -1,6 +1,6 @@
 """The only room that knows all the others: takes tasks in and walks attempts to their end."""
 
 from codencer.engine.engine import Engine, mode
-from codencer.engine.submission import Submission
+from codencer.engine.intake.submission import Submission
 
 __all__ = ["Engine", "Submission", "mode"]

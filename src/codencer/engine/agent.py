@@ -6,32 +6,22 @@ proven never to have begun (its tombstone was ours) is started, in a folder of i
 """
 
 import asyncio
-import json
-import os
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
-from codencer.adapters import load
-from codencer.adapters.prompt import build_prompt
-from codencer.engine.environment import for_agent
+from codencer.engine.assignment import adapter_of, order_for, usable
 from codencer.engine.launching import marker_of, never_began, watch
 from codencer.engine.rooms import Trip
-from codencer.errors import CodencerError, LaunchFailed
+from codencer.engine.transcript import read_outcome
+from codencer.errors import CodencerError
 from codencer.model.attempt import AgentOutcome, AttemptState, Ending, ErrorKind
-from codencer.model.codec import encode
 from codencer.model.event import EventKind
-from codencer.model.launch import ExitRecord, Limits
-from codencer.model.ports import Adapter, Assignment
+from codencer.model.launch import ExitRecord
+from codencer.model.ports import Adapter
 from codencer.model.step import StepState
 from codencer.process.launches import Order
 
-CHUNK_BYTES = 256 * 1024
-TRANSCRIPT_BYTES = 16 * 1024 * 1024
-"""Nobody reads more; the raw output is kept whole."""
-LARGEST_FRAGMENT_BYTES = 1024 * 1024
 _NOT_WANTED = AgentOutcome(ending=Ending.CANCELLED, summary="cancelled before the agent was started")
 
 
@@ -53,16 +43,15 @@ async def run_agent(trip: Trip) -> None:
     await _note_start(trip, folder)
     record = await watch(trip, folder, marker_of(trip, folder))
     trip.timings["run"] = (time.monotonic_ns() - began) // 1_000_000
-    outcome = await asyncio.to_thread(_read, trip, adapter, folder, record)
+    outcome = await asyncio.to_thread(read_outcome, trip, adapter, folder, record)
     if trip.cancelled:
         outcome = replace(outcome, ending=Ending.CANCELLED, summary="cancelled while the agent was running")
     await _conclude(trip, record, outcome)
 
 
 def _adapter(trip: Trip) -> Adapter:
-    frozen = trip.step.frozen
     try:
-        return load(trip.attempt.adapter, frozen.adapter, checkout=Path(frozen.checkout))
+        return adapter_of(trip)
     except CodencerError as problem:
         raise LaunchRefused from problem
 
@@ -99,46 +88,7 @@ async def _launch(trip: Trip, adapter: Adapter) -> Path:
 
 
 def _probe_and_order(trip: Trip, adapter: Adapter, name: str) -> tuple[str, Order]:
-    probe = adapter.probe()
-    if not probe.installed:
-        raise LaunchFailed(probe.problem)
-    return probe.version, _order(trip, adapter, name)
-
-
-def _order(trip: Trip, adapter: Adapter, name: str) -> Order:
-    layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
-    exchange = layout.exchange(attempt.id)
-    exchange.mkdir(parents=True, exist_ok=True, mode=0o700)
-    assignment = Assignment(
-        task=step.task,
-        prompt=build_prompt(step.task, attempt.feedback),
-        workspace=layout.workspace(attempt.id),
-        task_file=exchange / "task.json",
-        prompt_file=exchange / "prompt.txt",
-        result_file=exchange / "result.json",
-    )
-    assignment.task_file.write_text(json.dumps(encode(step.task), indent=2), encoding="utf-8")
-    assignment.prompt_file.write_text(assignment.prompt, encoding="utf-8")
-    launch = adapter.launch(assignment)
-    config = trip.rooms.config
-    env = for_agent(trip.rooms.environ, config.private_environment(), launch.env_names)
-    env |= launch.env
-    env |= {
-        "CODENCER_TASK_FILE": os.fspath(assignment.task_file),
-        "CODENCER_RESULT_FILE": os.fspath(assignment.result_file),
-    }
-    return Order(
-        launch=launch,
-        limits=Limits(
-            wall_seconds=step.task.timeout_seconds,
-            idle_seconds=step.task.idle_timeout_seconds,
-            output_bytes=step.frozen.max_output_bytes,
-            grace_seconds=step.frozen.grace_seconds,
-        ),
-        cwd=assignment.workspace,
-        env=env,
-        marker=marker_of(trip, layout.launch(attempt.id, name)),
-    )
+    return usable(trip, adapter).version, order_for(trip, adapter, name)
 
 
 async def _note_start(trip: Trip, folder: Path) -> None:
@@ -149,38 +99,6 @@ async def _note_start(trip: Trip, folder: Path) -> None:
     if pid is not None:
         moved = trip.moved(AttemptState.RUNNING, StepState.RUNNING)
         await trip.record((EventKind.AGENT_STARTED, {"pid": pid, **moved}))
-
-
-def _read(trip: Trip, adapter: Adapter, folder: Path, record: ExitRecord | None) -> AgentOutcome:
-    """Parse the agent's whole output, a piece at a time, and keep the transcript beside it."""
-    parser = adapter.parser()
-    left = TRANSCRIPT_BYTES
-    exchange = trip.rooms.layout.exchange(trip.attempt.id)
-    with (exchange / "transcript.jsonl").open("w", encoding="utf-8") as transcript:
-        # The closing newline ends a last line that the agent left open.
-        for data in chain(_chunks(folder / "stdout"), (b"\n",)):
-            for event in parser.feed(data):
-                if left > 0:
-                    left -= transcript.write(json.dumps(encode(event)) + "\n")
-    return parser.finish(record, _fragment(exchange / "result.json"))
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    if not path.exists():  # an agent that never started has printed nothing
-        return
-    with path.open("rb") as file:
-        while data := file.read(CHUNK_BYTES):
-            yield data
-
-
-def _fragment(path: Path) -> bytes | None:
-    """The agent's own words about its result. The path is the agent's to write: trust nothing."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(LARGEST_FRAGMENT_BYTES + 1)
 
 
 def _broken(problem: str) -> AgentOutcome:

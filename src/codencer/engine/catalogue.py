@@ -1,9 +1,11 @@
 """What adapters there are, and whether each can be used here."""
 
+import os
 from typing import Any
 
 from codencer import adapters as registry
 from codencer.config import Config
+from codencer.engine.assignment import surroundings
 
 
 def adapters(config: Config) -> list[dict[str, Any]]:
@@ -14,7 +16,7 @@ def adapters(config: Config) -> list[dict[str, Any]]:
         adapter = registry.load(
             name, configured.settings if configured else None, checkout=config.repository.top
         )
-        probe = adapter.probe()
+        probe = adapter.probe(surroundings(os.environ, config.private_environment()))
         rows.append(
             {
                 "name": name,
@@ -23,6 +25,9 @@ def adapters(config: Config) -> list[dict[str, Any]]:
                 "installed": probe.installed,
                 "version": probe.version,
                 "problem": probe.problem,
+                "verified": probe.verified,
+                "signed_in": probe.signed_in,
+                "warnings": list(probe.warnings),
             }
         )
     return rows

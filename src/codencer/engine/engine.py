@@ -21,12 +21,12 @@ from codencer.engine import catalogue, reading, runs, steps, storage, trust
 from codencer.engine.addresses import run_address
 from codencer.engine.feed import Feed
 from codencer.engine.housekeeping import keep_house
+from codencer.engine.intake.submission import Submission
 from codencer.engine.live import Live, Lookout
 from codencer.engine.opening import open_rooms
 from codencer.engine.reading import LogFile, Whereabouts
 from codencer.engine.rooms import Rooms
 from codencer.engine.scheduler import Scheduler
-from codencer.engine.submission import Submission
 from codencer.engine.trust import TrustItem
 from codencer.errors import DaemonUnreachable
 from codencer.locate import read_descriptor

@@ -35,14 +35,20 @@ def allowed(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def for_agent(
-    environ: Mapping[str, str], private: Mapping[str, str], declared: Iterable[str]
+    environ: Mapping[str, str],
+    private: Mapping[str, str],
+    declared: Iterable[str],
+    optional: Iterable[str] = (),
 ) -> dict[str, str]:
-    """The allow-list and the variables an adapter declares.
+    """The allow-list and the variables an adapter declares, or names as `optional` (`NAME` or `BEGINNING*`).
 
     Raises:
         InvalidInput: a declared variable is set nowhere.
     """
     result = allowed(environ)
+    wanted = tuple(optional)
+    for source in (environ, private):
+        result |= {name: value for name, value in source.items() if _named(name, wanted)}
     for name in declared:
         value = private.get(name, environ.get(name))
         if value is None:
@@ -52,3 +58,7 @@ def for_agent(
             )
         result[name] = value
     return result
+
+
+def _named(name: str, wanted: tuple[str, ...]) -> bool:
+    return any(name.startswith(each[:-1]) if each.endswith("*") else name == each for each in wanted)

@@ -1,5 +1,7 @@
 """Which adapter a task gets, and what was asked for."""
 
+from dataclasses import replace
+
 from codencer import adapters
 from codencer.config import Config
 from codencer.errors import InvalidInput
@@ -31,4 +33,6 @@ def select_adapter(config: Config, task: TaskSpec, wanted: str | None = None) ->
         raise InvalidInput(f"unknown adapter {requested!r}; known adapters: {known}")
     if simulated or config.simulates(requested):
         return requested, AdapterSettings(name=SIMULATION)
-    return requested, configured.settings if configured else AdapterSettings(name=requested)
+    settings = configured.settings if configured else AdapterSettings(name=requested)
+    binary = config.binary(requested)
+    return requested, settings if binary is None else replace(settings, program=binary.path)

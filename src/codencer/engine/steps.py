@@ -11,11 +11,11 @@ from codencer import config as configuration
 from codencer.engine import bases
 from codencer.engine.addresses import run_address, step_address
 from codencer.engine.admission import Waiting
-from codencer.engine.intake import parse
+from codencer.engine.intake.parse import parse
+from codencer.engine.intake.submission import Submission
 from codencer.engine.rooms import Rooms, the_step
 from codencer.engine.runs import cancel_step, open_gates, refuse_finished, release_run, void_gate
 from codencer.engine.selection import select_adapter
-from codencer.engine.submission import Submission
 from codencer.engine.trust import require_trust
 from codencer.errors import Conflict, InvalidInput, NotFound
 from codencer.ledger import Queries, Transaction

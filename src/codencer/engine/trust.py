@@ -12,7 +12,7 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -67,8 +67,11 @@ def needed_for(config: Config, adapter: AdapterSettings, provisioning: Provision
     common_dir = config.repository.common_dir
     items = []
     configured = config.adapters.get(adapter.name)
-    if configured is not None and configured.needs_trust and configured.settings == adapter:
-        items.append(_adapter_item(common_dir, adapter))
+    if configured is not None and configured.needs_trust:
+        # Another executable for it (`CODEX_BINARY`) is an item of its own, below.
+        as_written = replace(adapter, program=configured.settings.program)
+        if configured.settings == as_written:
+            items.append(_adapter_item(common_dir, as_written))
     if provisioning.post_create.strip():
         items.append(_hook_item(common_dir, provisioning))
     binary = config.binary(adapter.name)

@@ -61,17 +61,27 @@ class AgentOutcome:
     questions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     needs_human_decision: bool = False
+    resets_at: int | None = None
+    """UTC microseconds: when the agent said that its quota, or an overload, will be over."""
 
 
 class AgentEventKind(StrEnum):
     MESSAGE = "message"
     THOUGHT = "thought"
     TOOL_CALL = "tool_call"
+    """`text` is the call in one line, `data` {id, name, input}."""
+    TOOL_RESULT = "tool_result"
+    """`text` is what came out, shortened; `data` {id, failed}."""
     FILE_EDIT = "file_edit"
+    """The agent says that it changed a file; `data` {path}. What changed, the diff says."""
     PLAN = "plan"
+    """`data` {entries: [{content, status}]}"""
     USAGE = "usage"
+    """`data` {input_tokens, output_tokens, cost_microusd}, each where it is known."""
     PERMISSION = "permission"
+    """The agent asked to be allowed something; `data` {id, options}."""
     ERROR = "error"
+    """`data` {kind: ErrorKind, final}; one that is not final was tried again by the agent."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,15 +19,21 @@ class Launch:
     """What is to be started, as an adapter (or a validation, or a hook) asks for it.
 
     `env_names` are let through from the daemon's environment or the user's env file;
-    their values are inherited and never written down. `env` holds harmless fixed values.
-    An empty `stdin` means the null device.
+    their values are inherited and never written down. One that is missing refuses the launch;
+    `env_optional` are let through when they are set, and one of these may end in `*`, which
+    stands for the rest of a name. `env` holds harmless fixed values. An empty `stdin` means the
+    null device. With `two_way` the agent is spoken to while it runs. `litter` are patterns
+    (gitignore) of files that this agent drops for itself: they are no work, unless the base has them.
     """
 
     argv: tuple[str, ...]
     env_names: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    env_optional: tuple[str, ...] = ()
     stdin: bytes = b""
     success_exit_codes: tuple[int, ...] = (0,)
+    two_way: bool = False
+    litter: tuple[str, ...] = ()
 
 
 class ExitReason(StrEnum):

@@ -75,9 +75,30 @@ class PromptChannel(StrEnum):
     FILE = "file"
 
 
+class AgentProtocol(StrEnum):
+    COMMAND = "command"
+    ACP = "acp"
+    """The Agent Client Protocol: the bridge speaks with the agent while it runs."""
+
+
+class Approvals(StrEnum):
+    """How the bridge answers an agent that asks to be allowed something (over ACP)."""
+
+    ALLOW = "allow"
+    SCOPE = "scope"
+    """What stays inside the workspace and the task's allowed_paths is allowed, the rest is asked."""
+    ASK = "ask"
+    DENY = "deny"
+
+
 @dataclass(frozen=True, kw_only=True)
 class AdapterSettings:
-    """One `[adapters.NAME]` table: a command of the user's own, or settings of a built-in."""
+    """One `[adapters.NAME]` table: a command of the user's own, or settings of a built-in.
+
+    `program` takes the place of a built-in's executable (`CODEX_BINARY` sets it, too), `arguments`
+    are added to its command line, `model` is what it is told to use. With `isolated_home` it gets a
+    home folder of its own. A question that nobody answers within `approval_seconds` is denied.
+    """
 
     name: str
     command: tuple[str, ...] = ()
@@ -86,6 +107,13 @@ class AdapterSettings:
     success_exit_codes: tuple[int, ...] = (0,)
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
+    protocol: AgentProtocol = AgentProtocol.COMMAND
+    program: str = ""
+    arguments: tuple[str, ...] = ()
+    model: str = ""
+    isolated_home: bool = False
+    approvals: Approvals = Approvals.ALLOW
+    approval_seconds: int = 3600
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,7 @@ def test_the_prompt_reaches_a_program_whole(channel: PromptChannel, tmp_path: Pa
             task_file=tmp_path / "task.json",
             prompt_file=tmp_path / "prompt.txt",
             result_file=tmp_path / "result.json",
+            report_file=tmp_path / "report.json",
         )
     )
     done = subprocess.run(

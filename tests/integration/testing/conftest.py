@@ -38,6 +38,7 @@ def command() -> tuple[str, ...]:
         task_file=Path(),
         prompt_file=Path(),
         result_file=Path(),
+        report_file=Path(),
     )
     argv = SimulationAdapter(AdapterSettings(name="simulation")).launch(assignment).argv
     assert argv[-1] == str(SCRIPTED_AGENT)

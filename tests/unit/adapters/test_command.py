@@ -26,6 +26,7 @@ def assignment(prompt: str) -> Assignment:
         task_file=Path("/f/task.json"),
         prompt_file=Path("/f/prompt.txt"),
         result_file=Path("/f/result.json"),
+        report_file=Path("/f/report.json"),
     )
 
 

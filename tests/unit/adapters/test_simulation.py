@@ -18,6 +18,7 @@ ASSIGNMENT = Assignment(
     task_file=Path("/t"),
     prompt_file=Path("/p"),
     result_file=Path("/r"),
+    report_file=Path("/r"),
 )
 
 

@@ -8,7 +8,7 @@ import json
 import re
 from bisect import bisect_right
 
-from codencer.engine.outline import Document, Outline
+from codencer.engine.intake.outline import Document, Outline
 from codencer.errors import MalformedInput
 
 _SPACE = re.compile(r"[ \t\n\r]*")

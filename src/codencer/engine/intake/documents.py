@@ -6,7 +6,7 @@ booleans and dates of YAML 1.1, are not for task files.
 
 from typing import Literal
 
-from codencer.engine.outline import MAX_BYTES, Document
+from codencer.engine.intake.outline import MAX_BYTES, Document
 from codencer.errors import MalformedInput, TooLarge
 
 
@@ -23,10 +23,10 @@ def read_document(text: str, kind: Literal["yaml", "json"]) -> Document:
         raise MalformedInput("1: the document is empty")
     # Imported here: only one of the two is needed, and each face imports this module.
     if kind == "json":
-        from codencer.engine.json_document import read_json
+        from codencer.engine.intake.json_document import read_json
 
         return read_json(text)
-    from codencer.engine.yaml_document import read_yaml
+    from codencer.engine.intake.yaml_document import read_yaml
 
     return read_yaml(text)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codencer.engine.intake import Submission, parse
+from codencer.engine.intake.parse import Submission, parse
 from codencer.errors import InvalidInput, MalformedInput, NotSupported, TooLarge
 from codencer.model.codec import encode
 from codencer.model.task import Severity, SourceKind, TaskContext, TaskSpec, ValidationSpec

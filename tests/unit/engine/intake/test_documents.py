@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codencer.engine.documents import read_document
-from codencer.engine.outline import LONGEST_KEY, MAX_BYTES, MAX_DEPTH
+from codencer.engine.intake.documents import read_document
+from codencer.engine.intake.outline import LONGEST_KEY, MAX_BYTES, MAX_DEPTH
 from codencer.errors import InvalidInput, MalformedInput, TooLarge
 
 Kind = Literal["yaml", "json"]

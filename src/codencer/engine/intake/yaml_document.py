@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from codencer.engine.outline import Document, Outline
+from codencer.engine.intake.outline import Document, Outline
 from codencer.errors import MalformedInput
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

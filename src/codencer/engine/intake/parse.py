@@ -9,10 +9,10 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 
-from codencer.engine.checks import Refused, check_task
-from codencer.engine.documents import check_text, read_document
-from codencer.engine.outline import Document
-from codencer.engine.submission import Submission
+from codencer.engine.intake.checks import Refused, check_task
+from codencer.engine.intake.documents import check_text, read_document
+from codencer.engine.intake.outline import Document
+from codencer.engine.intake.submission import Submission
 from codencer.errors import InvalidInput, TooLarge
 from codencer.model.codec import DecodeError, decode
 from codencer.model.task import MAX_GOAL_BYTES, Provenance, TaskContext, TaskSpec, ValidationSpec

@@ -1,0 +1,89 @@
+"""What an agent is told and given: the assignment for its adapter, and the order for the launcher."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from codencer.adapters import load
+from codencer.adapters.prompt import build_prompt
+from codencer.engine.environment import for_agent
+from codencer.engine.launching import marker_of
+from codencer.engine.rooms import Trip
+from codencer.errors import LaunchFailed
+from codencer.model.codec import encode
+from codencer.model.launch import Limits
+from codencer.model.ports import Adapter, Assignment, Probe
+from codencer.process.launches import Order
+
+RESULT, REPORT = "result.json", "report.json"
+"""Files of the exchange folder that the agent may write."""
+
+
+def adapter_of(trip: Trip) -> Adapter:
+    """The adapter of this attempt, with the settings that were frozen at submission.
+
+    Raises:
+        NotFound, InvalidInput: it is gone, or does not take these settings any more.
+    """
+    frozen = trip.step.frozen
+    return load(trip.attempt.adapter, frozen.adapter, checkout=Path(frozen.checkout))
+
+
+def usable(trip: Trip, adapter: Adapter) -> Probe:
+    """What the adapter says of its agent, which can be started.
+
+    Raises:
+        LaunchFailed: it cannot; says how to mend that.
+    """
+    probe = adapter.probe(surroundings(trip.rooms.environ, trip.rooms.config.private_environment()))
+    if probe.problem or not probe.installed:
+        raise LaunchFailed(probe.problem)
+    return probe
+
+
+def surroundings(environ: Mapping[str, str], private: Mapping[str, str]) -> dict[str, str]:
+    """Everything that an agent's environment may be taken from; the user's private file wins."""
+    return {**environ, **private}
+
+
+def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
+    """Write the files that the agent is given, and return what is to be started.
+
+    Raises:
+        InvalidInput: a variable that the agent needs is not set, or the prompt cannot be passed.
+    """
+    layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
+    exchange = layout.exchange(attempt.id)
+    exchange.mkdir(parents=True, exist_ok=True, mode=0o700)
+    assignment = Assignment(
+        task=step.task,
+        prompt=build_prompt(step.task, attempt.feedback),
+        workspace=layout.workspace(attempt.id),
+        task_file=exchange / "task.json",
+        prompt_file=exchange / "prompt.txt",
+        result_file=exchange / RESULT,
+        report_file=exchange / REPORT,
+    )
+    assignment.task_file.write_text(json.dumps(encode(step.task), indent=2), encoding="utf-8")
+    assignment.prompt_file.write_text(assignment.prompt, encoding="utf-8")
+    launch = adapter.launch(assignment)
+    private = trip.rooms.config.private_environment()
+    env = for_agent(trip.rooms.environ, private, launch.env_names, launch.env_optional)
+    env |= launch.env
+    env |= {
+        "CODENCER_TASK_FILE": os.fspath(assignment.task_file),
+        "CODENCER_RESULT_FILE": os.fspath(assignment.result_file),
+    }
+    return Order(
+        launch=launch,
+        limits=Limits(
+            wall_seconds=step.task.timeout_seconds,
+            idle_seconds=step.task.idle_timeout_seconds,
+            output_bytes=step.frozen.max_output_bytes,
+            grace_seconds=step.frozen.grace_seconds,
+        ),
+        cwd=assignment.workspace,
+        env=env,
+        marker=marker_of(trip, layout.launch(attempt.id, name)),
+    )
