@@ -133,7 +133,7 @@ async def _end(found: Belongings) -> None:
     for folder in found.launches:
         if await launcher.finished(folder) is None and found.instance_id:
             marker = marker_in(found.instance_id, folder)
-            await asyncio.to_thread(launcher.sweep, marker)
+            await asyncio.to_thread(launcher.sweep, folder, marker)
 
 
 def _remove(config: Config, found: Belongings) -> None:

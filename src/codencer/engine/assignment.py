@@ -9,6 +9,7 @@ from codencer.adapters import load
 from codencer.adapters.prompt import build_prompt
 from codencer.engine.environment import for_agent
 from codencer.engine.launching import marker_of
+from codencer.engine.memory_cap import MIB
 from codencer.engine.rooms import Trip
 from codencer.errors import LaunchFailed
 from codencer.model.codec import encode
@@ -86,4 +87,5 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
         cwd=assignment.workspace,
         env=env,
         marker=marker_of(trip, layout.launch(attempt.id, name)),
+        memory_bytes=step.frozen.memory_cap_mb * MIB,
     )

@@ -50,7 +50,7 @@ async def watch(trip: Trip, folder: Path, marker: str) -> ExitRecord | None:
     if record is None:
         if await asyncio.to_thread(never_began, launcher, folder):
             return await launcher.finished(folder)  # the tombstone's word: nothing was started
-        await asyncio.to_thread(launcher.sweep, marker)
+        await asyncio.to_thread(launcher.sweep, folder, marker)
     elif record.reason is ExitReason.STOPPED:
         return await asyncio.to_thread(explained, folder, record)
     return record
@@ -69,7 +69,7 @@ async def clear_away(trip: Trip, kind: str) -> int:
             continue
         await asyncio.to_thread(launcher.stop, folder)
         if await launcher.finished(folder) is None:
-            await asyncio.to_thread(launcher.sweep, marker_of(trip, folder))
+            await asyncio.to_thread(launcher.sweep, folder, marker_of(trip, folder))
     return 1 + max(map(_number, folders), default=0)
 
 

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 LOOK_SECONDS = 1.0
 """The kernel tells of a process tree's memory only where it has a cgroup of its own."""
 NOTE = "memory_cap"
-_MIB = 1024 * 1024
+MIB = 1024 * 1024
 
 
 class MemoryCap:
@@ -65,8 +65,8 @@ class MemoryCap:
     def _enforce(self, most_mb: Mapping[Path, int]) -> None:
         try:
             for folder, usage in tree.usages(most_mb).items():
-                if usage.rss_bytes > most_mb[folder] * _MIB:
-                    self._stop(folder, usage.rss_bytes // _MIB, most_mb[folder])
+                if usage.rss_bytes > most_mb[folder] * MIB:
+                    self._stop(folder, usage.rss_bytes // MIB, most_mb[folder])
         except (CodencerError, OSError):
             # Looked at again in a moment.
             log.exception("the memory cap could not be kept", event_name="memory_cap.failed")

@@ -11,6 +11,7 @@ from pathlib import Path
 from codencer.engine.bases import resolve_awaited
 from codencer.engine.environment import allowed
 from codencer.engine.launching import Interrupted, clear_away, marker_of, supervise
+from codencer.engine.memory_cap import MIB
 from codencer.engine.rooms import Trip
 from codencer.errors import CodencerError, InvalidInput
 from codencer.model.attempt import AgentOutcome, AttemptState, Ending, HookStatus, Provisioning
@@ -114,6 +115,7 @@ async def _run_hook(trip: Trip, provisioning: Provisioning, folder: Path) -> Pro
         cwd=trip.rooms.layout.workspace(trip.attempt.id),
         env=allowed(trip.rooms.environ),
         marker=marker_of(trip, folder),
+        memory_bytes=trip.step.frozen.memory_cap_mb * MIB,
     )
     record = await supervise(trip, folder, order)
     status, summary = _judge(record, spec.timeout_seconds)

@@ -12,6 +12,7 @@ from codencer import validation
 from codencer.engine.collect import output, seal
 from codencer.engine.environment import allowed
 from codencer.engine.launching import Interrupted, clear_away, marker_of, supervise
+from codencer.engine.memory_cap import MIB
 from codencer.engine.rooms import Trip
 from codencer.model.attempt import Ending
 from codencer.model.event import EventKind
@@ -89,6 +90,7 @@ def _order(trip: Trip, spec: ValidationSpec, folder: Path) -> Order:
         cwd=trip.rooms.layout.workspace(trip.attempt.id),
         env=allowed(trip.rooms.environ) | launch.env,
         marker=marker_of(trip, folder),
+        memory_bytes=trip.step.frozen.memory_cap_mb * MIB,
     )
 
 

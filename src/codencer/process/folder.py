@@ -17,6 +17,7 @@ from pathlib import Path
 from codencer.errors import IncompatibleVersion, StorageFailed
 from codencer.model.codec import DecodeError, decode
 from codencer.model.launch import ExitReason, ExitRecord, LaunchStatus
+from codencer.process import groups
 from codencer.process.frames import LOG, read_failure
 from codencer.process.procfs import boot_id
 
@@ -116,6 +117,14 @@ def read_exit(folder: Path) -> ExitRecord | None:
     return record
 
 
+def read_group(folder: Path) -> Path | None:
+    """The control group that the command of a launch is born in; None when there is none."""
+    try:
+        return Path(os.fsdecode((folder / "group").read_bytes()))
+    except OSError:
+        return None
+
+
 def entomb(folder: Path) -> bool:
     """Claim a launch for nobody. True when it has not started and never will.
 
@@ -151,6 +160,8 @@ def discard(folder: Path) -> None:
     Their orders go first: a supervisor so late that it finds its place free again finds no order either.
     """
     for order in folder.glob("*/launch.json"):
+        if (group := read_group(order.parent)) is not None:
+            groups.remove(group)
         order.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -16,15 +16,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 
 from codencer.errors import InvalidInput, LaunchFailed, StorageFailed
 from codencer.failpoints import reach
-from codencer.model.launch import ExitRecord, Launch, LaunchStatus, Limits, ProcessNote
+from codencer.model.launch import ExitReason, ExitRecord, Launch, LaunchStatus, Limits, ProcessNote
 from codencer.process import folder as folders
-from codencer.process import tree
+from codencer.process import groups, tree
 from codencer.process.frames import LOG
 from codencer.process.procfs import read_stat
 from codencer.process.waiting import launch_end, off_loop, process_end, readable
@@ -39,7 +39,8 @@ class Order:
 
     `marker` must belong to this launch alone: when the launch ends, every process that still
     has it in its environment is killed. With `two_way` a relay runs the command: there is
-    no stdout file but a log, heard and answered through a `Conversation`.
+    no stdout file but a log, heard and answered through a `Conversation`. The kernel keeps the
+    tree below `memory_bytes` where it offers to; 0 is no limit.
     """
 
     launch: Launch
@@ -48,6 +49,7 @@ class Order:
     env: dict[str, str]
     marker: str
     two_way: bool = False
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +178,7 @@ class Launcher:
             await own.listen()
             self._own.pop(folder, None)
         await launch_end(folder)
-        return await off_loop(partial(folders.read_exit, folder))
+        return await off_loop(partial(_outcome, folder))
 
     def status(self, folder: Path) -> LaunchStatus:
         """What is known of a launch, also when an earlier daemon started it."""
@@ -214,13 +216,20 @@ class Launcher:
         finally:
             os.close(handle)
 
-    def sweep(self, marker: str) -> list[ProcessNote]:
+    def sweep(self, folder: Path, marker: str) -> list[ProcessNote]:
         """Kill every process of a launch whose supervisor is dead; blocks until they are gone.
 
         Raises:
             LaunchFailed: some cannot be killed.
         """
-        return tree.sweep(_checked(marker))
+        group, name = folders.read_group(folder), groups.name_for(_checked(marker))
+        # In a copied folder of state the group is that of the original, which goes on.
+        own = group is not None and group.name == name
+        hidden = groups.kill(group) if group is not None and own else []
+        found = hidden + tree.sweep(marker)
+        if group is not None:
+            groups.remove(group)
+        return found
 
     def let_go(self) -> None:
         """Give up the launches of this daemon: they go on, and whoever comes next adopts them."""
@@ -265,6 +274,7 @@ class Launcher:
                 # The relay runs in this folder, wherever that is moved meanwhile.
                 relay = [self._python, "-I", "-S", self._copy(folder, "relay")]
                 words = [*relay, str(order.limits.idle_seconds), cwd, *words]
+            group = groups.make(order.marker, order.memory_bytes)
             spec = {
                 "protocol": folders.PROTOCOL,
                 "argv": [_portable(word) for word in words],
@@ -274,7 +284,10 @@ class Launcher:
                 "stderr": "stderr",
                 "limits": asdict(order.limits),
                 "marker": _checked(order.marker),
+                "group": str(group) if group is not None else None,
             }
+            if group is not None:
+                folders.write_file(folder / "group", os.fsencode(group))
             if order.launch.stdin:
                 folders.write_file(folder / "stdin", order.launch.stdin)
             for name in (output, "stderr"):
@@ -300,6 +313,20 @@ class Launcher:
         """Collect supervisors that ended while nobody awaited them."""
         for own in list(self._own.values()):
             own.process.poll()
+
+
+def _outcome(folder: Path) -> ExitRecord | None:
+    """The exit record, with the reason that only the kernel knows."""
+    record, group = folders.read_exit(folder), folders.read_group(folder)
+    if record is None or group is None:
+        return record
+    if record.reason is ExitReason.EXITED and record.signal and groups.ran_out_of_memory(group):
+        # The group says so until the folder goes: a later daemon has to come to the same end.
+        return replace(
+            record, reason=ExitReason.MEMORY_LIMIT, error="the kernel ended it at its memory limit"
+        )
+    groups.remove(group)
+    return record
 
 
 @cache

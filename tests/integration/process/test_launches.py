@@ -56,7 +56,7 @@ async def test_folder_is_private(launcher: Launcher, folder: Path, order: MakeOr
     found = modes(folder)
     assert found.pop("launch") == 0o700
     assert set(found.values()) == {0o600}
-    assert found.keys() == {
+    assert found.keys() - {"group"} == {
         "launch.json", "claim", "stdin", "stdout", "stderr", "exit.json",
         "supervisor.py", "supervisor.pyc", "supervisor.log",
     }  # fmt: skip
@@ -299,7 +299,7 @@ def test_marker_that_cannot_be_used(launcher: Launcher, folder: Path, order: Mak
     with pytest.raises(InvalidInput):
         launcher.start(folder, Order(**{**vars(good), "marker": wrong}))
     with pytest.raises(InvalidInput):
-        launcher.sweep(wrong)
+        launcher.sweep(folder, wrong)
 
 
 async def test_supervisors_nobody_awaited_are_reaped(

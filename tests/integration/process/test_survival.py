@@ -144,9 +144,9 @@ async def test_supervisor_killed_while_something_goes_on(
     assert launcher.status(folder) is LaunchStatus.LOST
     assert not launcher.entomb(folder)
     assert read_stat(grandchild) is not None
-    swept = launcher.sweep(marker)
+    swept = launcher.sweep(folder, marker)
     assert grandchild in {note.pid for note in swept}
-    assert launcher.sweep(marker) == []
+    assert launcher.sweep(folder, marker) == []
     assert {None, "Z"} >= {stat.state if (stat := read_stat(pid)) else None for pid in (agent, grandchild)}
 
 

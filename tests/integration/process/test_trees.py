@@ -1,6 +1,8 @@
 """Whole trees: whatever a command leaves behind is found, ended and named."""
 
 import asyncio
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
@@ -9,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from codencer.model.launch import ExitReason, ExitRecord
-from codencer.process import tree
+from codencer.process import groups, tree
+from codencer.process.folder import discard, read_group
 from codencer.process.launches import Launcher, Order
+from codencer.process.procfs import read_stat
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +45,17 @@ for _ in range(3):
             os.setsid()
         os._exit(0)
 print("ready", flush=True)
+time.sleep(60)
+"""
+HIDDEN = """
+import os, signal, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        stay = "import time; print(os.getpid(), flush=True); time.sleep(60)"
+        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", "import os; " + stay], {})
+    os._exit(0)
 time.sleep(60)
 """
 MANY = """
@@ -145,5 +160,33 @@ async def test_a_similar_marker_is_another_launch(
     other = bystander({"CODENCER_LAUNCH": marker + "0"})
     record = await ended(launcher, folder, order("true"))
     assert record.killed == ()
-    assert launcher.sweep(marker) == []
+    assert launcher.sweep(folder, marker) == []
     assert other.poll() is None
+
+
+@pytest.mark.skipif(groups.home() is None, reason="this user may make no control groups (cgroup v2) here")
+async def test_a_tree_without_a_supervisor_hides_from_everything_but_its_group(
+    launcher: Launcher, folder: Path, python: MakeOrder, until_says: Until, marker: str
+) -> None:
+    started = launcher.start(folder, python(HIDDEN))
+    hidden = int(await until_says(folder / "stdout", "\n"))
+    os.kill(started.pid, signal.SIGKILL)
+    assert await launcher.finished(folder) is None
+    assert tree.sweep(marker) == []
+    assert read_stat(hidden) is not None
+    assert launcher.sweep(folder, f"{marker}-of-a-copy") == []
+    swept = launcher.sweep(folder, marker)
+    assert hidden in {note.pid for note in swept}
+    stat = read_stat(hidden)
+    assert stat is None or stat.state == "Z"
+    group = read_group(folder)
+    discard(folder.parent)
+    assert group is not None
+    assert not group.exists()
+
+
+async def test_an_ended_launch_leaves_no_group(launcher: Launcher, folder: Path, order: MakeOrder) -> None:
+    await ended(launcher, folder, order("true"))
+    group = read_group(folder)
+    discard(folder.parent)
+    assert group is None or not group.exists()

@@ -232,7 +232,7 @@ async def test_a_supervisor_that_is_killed_leaves_nobody(
         assert launcher.status(folder) is LaunchStatus.LOST
         assert await asyncio.to_thread(gone)
         assert await said(talk, b"never") == b"up\n"
-    assert launcher.sweep(marker) == []
+    assert launcher.sweep(folder, marker) == []
 
 
 async def test_sending_goes_on_when_its_caller_is_cancelled(
