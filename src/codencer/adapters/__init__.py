@@ -14,6 +14,10 @@ from codencer.model.ports import Adapter
 from codencer.model.step import AdapterSettings
 
 _BUILT_IN: Mapping[str, str] = {
+    "aider": "codencer.adapters.aider",
+    "copilot": "codencer.adapters.copilot",
+    "mini-swe-agent": "codencer.adapters.mini_swe_agent",
+    "opencode": "codencer.adapters.opencode",
     "simulation": "codencer.adapters.simulation",
 }
 _OF_THE_USER = "codencer.adapters.command"
