@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from codencer.adapters import load
@@ -15,10 +16,16 @@ from codencer.errors import LaunchFailed
 from codencer.model.codec import encode
 from codencer.model.launch import Limits
 from codencer.model.ports import Adapter, Assignment, Probe
+from codencer.model.task import TaskSpec
 from codencer.process.launches import Order
 
 RESULT, REPORT = "result.json", "report.json"
 """Files of the exchange folder that the agent may write."""
+
+
+def _told(task: TaskSpec) -> TaskSpec:
+    """The task without what is hidden from the agent."""
+    return replace(task, validations=tuple(each for each in task.validations if not each.hidden))
 
 
 def adapter_of(trip: Trip) -> Adapter:
@@ -58,7 +65,7 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
     exchange = layout.exchange(attempt.id)
     exchange.mkdir(parents=True, exist_ok=True, mode=0o700)
     assignment = Assignment(
-        task=step.task,
+        task=_told(step.task),
         prompt=build_prompt(step.task, attempt.feedback),
         workspace=layout.workspace(attempt.id),
         task_file=exchange / "task.json",
@@ -66,7 +73,7 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
         result_file=exchange / RESULT,
         report_file=exchange / REPORT,
     )
-    assignment.task_file.write_text(json.dumps(encode(step.task), indent=2), encoding="utf-8")
+    assignment.task_file.write_text(json.dumps(encode(_told(step.task)), indent=2), encoding="utf-8")
     assignment.prompt_file.write_text(assignment.prompt, encoding="utf-8")
     launch = adapter.launch(assignment)
     private = trip.rooms.config.private_environment()
