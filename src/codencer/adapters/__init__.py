@@ -14,6 +14,10 @@ from codencer.model.ports import Adapter
 from codencer.model.step import AdapterSettings
 
 _BUILT_IN: Mapping[str, str] = {
+    "claude": "codencer.adapters.claude",
+    "codex": "codencer.adapters.codex",
+    "gemini": "codencer.adapters.gemini",
+    "qwen": "codencer.adapters.qwen",
     "simulation": "codencer.adapters.simulation",
 }
 _OF_THE_USER = "codencer.adapters.command"
