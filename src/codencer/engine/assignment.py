@@ -55,16 +55,11 @@ def surroundings(environ: Mapping[str, str], private: Mapping[str, str]) -> dict
     return {**environ, **private}
 
 
-def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
-    """Write the files that the agent is given, and return what is to be started.
-
-    Raises:
-        InvalidInput: a variable that the agent needs is not set, or the prompt cannot be passed.
-    """
-    layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
+def assignment_of(trip: Trip) -> Assignment:
+    """What the agent of this attempt is told; the same whenever it is asked, and nothing is written."""
+    step, attempt, layout = trip.step, trip.attempt, trip.rooms.layout
     exchange = layout.exchange(attempt.id)
-    exchange.mkdir(parents=True, exist_ok=True, mode=0o700)
-    assignment = Assignment(
+    return Assignment(
         task=_told(step.task),
         prompt=build_prompt(step.task, attempt.feedback),
         workspace=layout.workspace(attempt.id),
@@ -73,7 +68,18 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
         result_file=exchange / RESULT,
         report_file=exchange / REPORT,
     )
-    assignment.task_file.write_text(json.dumps(encode(_told(step.task)), indent=2), encoding="utf-8")
+
+
+def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
+    """Write the files that the agent is given, and return what is to be started.
+
+    Raises:
+        InvalidInput: a variable that the agent needs is not set, or the prompt cannot be passed.
+    """
+    layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
+    layout.exchange(attempt.id).mkdir(parents=True, exist_ok=True, mode=0o700)
+    assignment = assignment_of(trip)
+    assignment.task_file.write_text(json.dumps(encode(assignment.task), indent=2), encoding="utf-8")
     assignment.prompt_file.write_text(assignment.prompt, encoding="utf-8")
     launch = adapter.launch(assignment)
     private = trip.rooms.config.private_environment()
