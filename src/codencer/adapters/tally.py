@@ -51,6 +51,7 @@ class Tally:
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_microusd: int | None = None
+    resets_at: int | None = None
     warnings: list[str] = field(default_factory=list)
 
     def name(self, *, session_id: str = "", model: str = "") -> None:
@@ -101,6 +102,7 @@ class Tally:
             questions=said.questions,
             warnings=(*said.warnings, *self.warnings),
             needs_human_decision=said.needs_human_decision,
+            resets_at=self.resets_at,
         )
 
     def _judge(self, ending: Ending, kind: ErrorKind, error: str) -> tuple[Ending, ErrorKind, str]:

@@ -59,6 +59,11 @@ def failure(kind: ErrorKind, text: str, *, final: bool) -> AgentEvent:
     return AgentEvent(kind=AgentEventKind.ERROR, text=printable(text, LONGEST_OUTPUT), data=data)
 
 
+def shown(text: str) -> str:
+    """A text of an agent's as one line that is short enough for a list."""
+    return _line(text)
+
+
 def _line(text: str) -> str:
     return " ".join(printable(text, LONGEST_CALL).split())
 
