@@ -12,6 +12,7 @@ from pathlib import Path
 
 from codencer.engine.assignment import adapter_of, order_for, usable
 from codencer.engine.launching import marker_of, never_began, watch
+from codencer.engine.layout import launch_number
 from codencer.engine.rooms import Trip
 from codencer.engine.transcript import read_outcome
 from codencer.errors import CodencerError
@@ -71,7 +72,7 @@ def _standing_launch(trip: Trip) -> Path | None:
 
 async def _launch(trip: Trip, adapter: Adapter) -> Path:
     attempt = trip.attempt
-    number = 1 if attempt.launch is None else 1 + int(attempt.launch.rpartition("-")[2])
+    number = 1 if attempt.launch is None else 1 + launch_number(attempt.launch)
     name = f"agent-{number}"
     try:
         version, order = await asyncio.to_thread(_probe_and_order, trip, adapter, name)

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from codencer.engine.layout import launch_number
 from codencer.engine.memory_cap import explained
 from codencer.engine.rooms import Trip
 from codencer.model.launch import ExitReason, ExitRecord
@@ -28,7 +29,7 @@ async def supervise(trip: Trip, folder: Path, order: Order) -> ExitRecord | None
     cut_off = record is None or (
         record.reason is ExitReason.NOT_STARTED and await asyncio.to_thread(never_began, launcher, folder)
     )
-    if cut_off and not trip.cancelled and _number(folder) < MOST_TRIES:
+    if cut_off and not trip.cancelled and launch_number(folder.name) < MOST_TRIES:
         raise Interrupted
     return record
 
@@ -70,11 +71,7 @@ async def clear_away(trip: Trip, kind: str) -> int:
         await asyncio.to_thread(launcher.stop, folder)
         if await launcher.finished(folder) is None:
             await asyncio.to_thread(launcher.sweep, folder, marker_of(trip, folder))
-    return 1 + max(map(_number, folders), default=0)
-
-
-def _number(folder: Path) -> int:
-    return int(folder.name.rpartition("-")[2])
+    return 1 + max((launch_number(each.name) for each in folders), default=0)
 
 
 def never_began(launcher: Launcher, folder: Path) -> bool:
