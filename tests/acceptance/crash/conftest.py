@@ -67,6 +67,8 @@ class Process:
         return self.said
 
     def send(self, number: signal.Signals) -> None:
+        if number == signal.SIGCONT:
+            self.said.pop("halted", None)
         if "ended" not in self.said:
             os.kill(self.pid, number)
 
@@ -80,7 +82,6 @@ class Process:
 
     def halted(self) -> bool:
         """Wait for the failpoint that halts it; False when it ended instead."""
-        self.said.pop("halted", None)
         return "halted" in self.until("halted", "ended")
 
     def close(self) -> None:
