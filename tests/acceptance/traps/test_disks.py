@@ -73,10 +73,31 @@ def test_a_disk_that_fills_up_during_a_step_loses_and_blocks_nothing(
     assert place.run("doctor").out.count("chain and tables hold") == 1
 
 
-def follow_until_held_up(place: Any, step: str) -> None:
+def test_work_that_does_not_fit_waits_for_room(place: Any, mount: Mount) -> None:
+    """Not the files are to blame: the step neither fails nor completes without them."""
+    objects = place.top / ".git" / "objects"
+    kept = {each: each.read_bytes() for each in objects.rglob("*") if each.is_file()}
+    disk = mount(objects, "512k")
+    for path, content in kept.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    place.json("run", "start", "r")
+    goal = "simulate: write small.txt x\nsimulate: run head -c 600000 /dev/urandom > big.bin"
+    step = place.json("submit", "r", "--goal", goal, *SIMULATED)["id"]
+    follow_until_held_up(place, step, "No space left on device")
+    workspace = Path(place.json("step", "path", step)["workspace"])
+    assert (workspace / "big.bin").stat().st_size == 600_000
+    disk.remount("size=8m")
+    assert place.json("step", "wait", step)["state"] == "completed"
+    result = place.json("step", "result", step)
+    assert [each["path"] for each in result["files_changed"]] == ["big.bin", "small.txt"]
+    assert place.json("step", "state", step)["attempts"] == 1
+
+
+def follow_until_held_up(place: Any, step: str, said: str = "is full") -> None:
     """The state of a step that cannot go on says so; nothing can be recorded to be waited for."""
     for _ in range(200):
-        if "is full" in (place.json("step", "state", step)["waiting"] or ""):
+        if said in (place.json("step", "state", step)["waiting"] or ""):
             return
     raise AssertionError(place.run("step", "state", step))
 
