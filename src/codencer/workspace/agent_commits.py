@@ -108,11 +108,11 @@ def _transfer(git: Git, lent: Path, revisions: Iterable[str]) -> None:
         return
     if is_partial(git.settings):
         # Links may rightly lead to objects that only the promisor has.
-        git.run("index-pack", "--stdin", "--fsck-objects", stdin_file=pack)
+        git.run("index-pack", "--stdin", "--fsck-objects", stdin=pack)
     elif count <= _LOOSE_UP_TO:
-        git.run("unpack-objects", "-q", "--strict", stdin_file=pack)
+        git.run("unpack-objects", "-q", "--strict", stdin=pack)
     else:
-        git.run("index-pack", "--stdin", "--strict", stdin_file=pack)
+        git.run("index-pack", "--stdin", "--strict", stdin=pack)
 
 
 @contextmanager

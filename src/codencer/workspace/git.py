@@ -97,7 +97,8 @@ class Git:
 
     `extra_objects` are further object directories to read from (an agent's, when its commits
     are checked). `git_dir` is for questions about the user's own repository (its refs, a
-    checkout's index); an agent's git directory never goes there.
+    checkout's index); an agent's git directory never goes there. `umask` is for files made in a
+    checkout of the user's; the bridge's own are private.
     """
 
     store: Store
@@ -106,12 +107,12 @@ class Git:
     index: Path | None = None
     extra_objects: tuple[Path, ...] = ()
     git_dir: Path | None = None
+    umask: int = -1
 
     def run(
         self,
         *args: str,
-        stdin: bytes | None = None,
-        stdin_file: Path | None = None,
+        stdin: bytes | Path | None = None,
         stdout_file: Path | None = None,
     ) -> bytes:
         """Return what git printed.
@@ -120,7 +121,7 @@ class Git:
             GitFailed: git ended with another code than 0, or made no progress and was stopped.
             StorageFailed: a disk is full or read-only.
         """
-        done = self.call(*args, stdin=stdin, stdin_file=stdin_file, stdout_file=stdout_file)
+        done = self.call(*args, stdin=stdin, stdout_file=stdout_file)
         if done.code != 0:
             kind = StorageFailed if _met_a_full_disk(done) else GitFailed
             raise kind(f"git {args[0]} failed with code {done.code}: {failure(done)}")
@@ -137,8 +138,7 @@ class Git:
     def call(
         self,
         *args: str,
-        stdin: bytes | None = None,
-        stdin_file: Path | None = None,
+        stdin: bytes | Path | None = None,
         stdout_file: Path | None = None,
     ) -> Completed:
         """Run git to its end, whatever its exit code."""
@@ -148,8 +148,8 @@ class Git:
                 cwd=self.work_tree or self.store.bridge_dir,
                 env=self._environment | dict([self.store.mark.split("=")]),
                 stdin=stdin,
-                stdin_file=stdin_file,
                 stdout_file=stdout_file,
+                umask=self.umask,
             )
         except LaunchFailed as cause:
             raise GitFailed(f"git {args[0]} could not be run to its end: {cause}") from cause
