@@ -30,6 +30,7 @@ from codencer.model.run import RunState
 from codencer.model.step import AdapterSettings, StepState
 from codencer.model.task import SourceKind, TaskSpec, ValidationSpec
 from codencer.model.validation import ValidationResult, ValidationState
+from codencer.policy.keys import BLOCKS
 
 TOP = Path(__file__).parents[2]
 DOCS = sorted((TOP / "docs").glob("*.md"))
@@ -120,13 +121,17 @@ def test_what_is_said_to_be_refused_is_refused_and_nothing_else() -> None:
         for row in rows(section(page("tasks.md"), heading))
         if "**refused for now**" in row[2]
     }
-    assert described == {"fallback_adapters", *REFUSED}
+    assert described == set(REFUSED)
     for key, value in REFUSED.items():
         task = {"goal": "x", "validations": [{"name": "one", "command": "true", key: value}]}
         with pytest.raises(NotSupported):
             intake(json.dumps(task), "json")
-    with pytest.raises(NotSupported):
-        intake(json.dumps({"goal": "x", "fallback_adapters": ["simulation"]}), "json")
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_key_of_a_policy_has_its_row(block: str) -> None:
+    table = {CODE.findall(row[0])[0]: row for row in rows(section(page("policies.md"), f"Keys of `{block}`"))}
+    assert set(table) == set(BLOCKS[block])
 
 
 def test_every_field_of_a_result_is_described() -> None:

@@ -28,6 +28,7 @@ _STAGES = {
     "agent.exited": "collecting",
     "snapshot.taken": "validating",
     "policy.decided": "deciding",
+    "step.retry_planned": "waiting to try again",
     "step.settled": "settled",
 }
 

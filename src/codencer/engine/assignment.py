@@ -27,8 +27,8 @@ def adapter_of(trip: Trip) -> Adapter:
     Raises:
         NotFound, InvalidInput: it is gone, or does not take these settings any more.
     """
-    frozen = trip.step.frozen
-    return load(trip.attempt.adapter, frozen.adapter, checkout=Path(frozen.checkout))
+    frozen, attempt = trip.step.frozen, trip.attempt
+    return load(attempt.adapter, frozen.agent(attempt.fallback), checkout=Path(frozen.checkout))
 
 
 def usable(trip: Trip, adapter: Adapter) -> Probe:

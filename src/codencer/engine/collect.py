@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codencer.engine.layout import snapshot_ref
+from codencer.engine.policies import policy_of
 from codencer.engine.rooms import Entry, Trip
 from codencer.evidence import environment
 from codencer.ledger import Sealable
@@ -20,7 +21,6 @@ from codencer.model.attempt import AttemptState, Ending, FileChange, Snapshot
 from codencer.model.codec import encode
 from codencer.model.event import EventKind
 from codencer.model.step import StepState
-from codencer.policy import load as load_policy
 from codencer.workspace import diff, snapshot, validated
 
 
@@ -138,7 +138,7 @@ def _environment(trip: Trip) -> bytes:
         adapter_version=attempt.adapter_version,
         trust_level=attempt.trust_level,
         policy=step.policy,
-        policy_digest=load_policy(step.policy).digest,
+        policy_digest=policy_of(step).digest,
         base_commit=step.base.commit,
     )
 

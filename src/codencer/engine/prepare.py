@@ -22,6 +22,7 @@ from codencer.process.launches import Order
 from codencer.workspace.checkout import fill
 from codencer.workspace.provision import lay_out
 from codencer.workspace.provisioned import note_provisioned
+from codencer.workspace.resume import lay_on
 
 LOG_LINES_KEPT = 50
 
@@ -91,16 +92,21 @@ async def _provision_afresh(trip: Trip, number: int) -> Provisioning:
     if spec.post_create and not trip.cancelled:
         folder = layout.launch(attempt.id, f"hook-{number}")
         provisioning = await _run_hook(trip, provisioning, folder)
-    if spec.copy or spec.symlinks or spec.post_create:
-        await asyncio.to_thread(
-            note_provisioned,
-            trip.rooms.store,
-            step.frozen.git_settings,
-            workspace=workspace,
-            index=layout.index(attempt.id),
-            record=layout.provisioned(attempt.id),
-        )
+    await asyncio.to_thread(_finish, trip)
     return provisioning
+
+
+def _finish(trip: Trip) -> None:
+    """Note what was provisioned, and only then lay in the work of an attempt that this one goes on from."""
+    layout, attempt = trip.rooms.layout, trip.attempt
+    store, settings = trip.rooms.store, trip.step.frozen.git_settings
+    workspace, index = layout.workspace(attempt.id), layout.index(attempt.id)
+    spec = trip.step.frozen.provisioning
+    if spec.copy or spec.symlinks or spec.post_create:
+        record = layout.provisioned(attempt.id)
+        note_provisioned(store, settings, workspace=workspace, index=index, record=record)
+    if attempt.begins_at is not None:
+        lay_on(store, settings, workspace=workspace, index=index, snapshot=attempt.begins_at)
 
 
 async def _run_hook(trip: Trip, provisioning: Provisioning, folder: Path) -> Provisioning:

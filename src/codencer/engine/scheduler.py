@@ -5,6 +5,7 @@ queue mirrors the ledger's pending steps and is fed by its events: nothing is po
 """
 
 import asyncio
+import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from codencer.engine.admission import Admission, Waiting
 from codencer.engine.bases import awaited
 from codencer.engine.memory import MemoryGuard
 from codencer.engine.releasing import finish_releases
+from codencer.engine.resting import Rests, of_retry, turn_of
 from codencer.engine.rooms import Rooms, Trip, the_attempt, the_step
 from codencer.engine.walk import walk
 from codencer.errors import Infrastructure
@@ -25,6 +27,7 @@ from codencer.model.ids import IdKind, new_id
 from codencer.model.lifecycle import advance
 from codencer.model.run import Run, RunState
 from codencer.model.step import Step, StepState
+from codencer.model.waiting import NextTry
 
 log = structlog.get_logger()
 
@@ -42,6 +45,7 @@ class Scheduler:
         self._held_up: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
+        self._rests = Rests(self._due)
         self._closed = False
         self._memory = MemoryGuard(rooms.config.memory_floor_mb, self._news.set)
         self._admission = Admission(
@@ -62,15 +66,20 @@ class Scheduler:
     async def recover(self) -> int:
         """Enter every unfinished attempt again and fill the queue; return how many there were."""
 
-        def read(queries: Queries) -> tuple[list[Attempt], dict[str, Waiting], list[Run]]:
+        def read(queries: Queries) -> tuple[list[Attempt], dict[str, Waiting], list[Run], list[Step]]:
             pending = {
                 step.id: Waiting.turn(step.run_id, step.frozen, awaited(queries, step.base))
                 for step in queries.pending_steps()
             }
-            return queries.unfinished_attempts(), pending, queries.runs(state=RunState.PAUSED)
+            paused = queries.runs(state=RunState.PAUSED)
+            return queries.unfinished_attempts(), pending, paused, queries.tried_again_steps()
 
-        attempts, pending, paused = await self._rooms.ledger.read(read)
+        attempts, pending, paused, again = await self._rooms.ledger.read(read)
         self._paused.update(run.id for run in paused)
+        for step in again:
+            if step.next_try is not None:
+                left = step.next_try.wait.left(time.time_ns() // 1000)
+                self._plan(step.id, step.next_try, turn_of(step, step.next_try), left)
         for attempt in attempts:
             self._starting[attempt.step_id] = Waiting(run_id=attempt.run_id, adapter=attempt.adapter)
             self._own(self._see_through(attempt.step_id))
@@ -85,6 +94,10 @@ class Scheduler:
             match event.kind:
                 case EventKind.STEP_SUBMITTED | EventKind.STEP_RETRIED:
                     self._enqueue(event)
+                case EventKind.STEP_RETRY_PLANNED:
+                    planned = decode(NextTry, event.body["next_try"])
+                    turn = decode(Waiting, event.body["turn"])
+                    self._plan(event.step_id or "", planned, turn, planned.wait.microseconds / 1_000_000)
                 case EventKind.CANCEL_REQUESTED:
                     self._cancel(event.step_id or "")
                 case EventKind.STEP_SETTLED:
@@ -107,6 +120,7 @@ class Scheduler:
     def close(self) -> None:
         """Stop dispatching; agents under way go on without the daemon."""
         self._closed = True
+        self._rests.close()
         self._memory.rest()
         self._news.set()
 
@@ -118,12 +132,20 @@ class Scheduler:
     def _enqueue(self, event: Event) -> None:
         self._queue[event.step_id or ""] = decode(Waiting, event.body["turn"])
 
+    def _plan(self, step_id: str, planned: NextTry, turn: Waiting, seconds: float) -> None:
+        self._rests.begin(step_id, turn, seconds, of_retry(planned, turn.adapter))
+
+    def _due(self, step_id: str, turn: Waiting) -> None:
+        self._queue[step_id] = turn
+        self._news.set()
+
     def _cancel(self, step_id: str) -> None:
         if trip := self._trips.get(step_id):
             trip.stop.set()
 
     def _settled(self, step_id: str) -> None:
         self._queue.pop(step_id, None)
+        self._rests.end(step_id)
         for waiter, waiting in self._queue.items():
             if waiting.behind == step_id:
                 self._queue[waiter] = replace(waiting, behind=None)
@@ -194,19 +216,13 @@ class Scheduler:
 
         def write(tx: Transaction) -> Trip | None:
             step = the_step(tx, step_id)
-            if step.state is not StepState.PENDING:
+            if step.state not in (StepState.PENDING, StepState.FAILED_RETRYABLE):
                 return None
             run = tx.run(step.run_id)
             if run is not None and run.state is RunState.CREATED:
                 moved = {"state": advance(run.state, RunState.RUNNING), "actor": "bridge", "reason": ""}
                 tx.append(EventKind.RUN_ADVANCED, moved, run_id=run.id)
-            body = {
-                "number": step.attempts + 1,
-                "adapter": step.frozen.adapter.name,
-                "requested_adapter": step.adapter,
-                "feedback": step.feedback,
-                "step_state": advance(step.state, StepState.DISPATCHING),
-            }
+            body = {**_opening(step), "step_state": advance(step.state, StepState.DISPATCHING)}
             ids = {"run_id": step.run_id, "step_id": step.id, "attempt_id": attempt_id}
             tx.append(EventKind.ATTEMPT_STARTED, body, **ids)
             return Trip(self._rooms, the_step(tx, step_id), the_attempt(tx, attempt_id))
@@ -221,9 +237,23 @@ class Scheduler:
         """Why a step that should go on does not: it is queued, or its attempt is held up."""
         if step.id in self._held_up and not step.settled:
             return f"held up, and tried again by itself: {self._held_up[step.id]}"
-        return self._admission.reason(step.id, self._memory.shortage)
+        return self._rests.reason(step.id) or self._admission.reason(step.id, self._memory.shortage)
 
     def let_go(self) -> None:
         """Stop waiting for attempts under way; their supervisors go on without the daemon."""
         for task in self._tasks:
             task.cancel()
+
+
+def _opening(step: Step) -> dict[str, object]:
+    """What the next attempt of a step is to be: as it was submitted, or as its policy has planned."""
+    planned, fallback = step.next_try, step.next_try.fallback if step.next_try else 0
+    return {
+        "number": step.attempts + 1,
+        "adapter": step.frozen.agent(fallback).name,
+        "requested_adapter": step.task.fallback_adapters[fallback - 1] if fallback else step.adapter,
+        "feedback": planned.feedback if planned else step.feedback,
+        "tries": planned.tries if planned else 1,
+        "fallback": fallback,
+        "begins_at": planned.begins_at if planned else None,
+    }

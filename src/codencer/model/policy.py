@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from codencer.model.ending import Ending, ErrorKind
+
 
 class Decision(StrEnum):
     FAIL = "fail"
@@ -25,7 +27,10 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Everything a policy may know about one attempt; None means it could not be found out."""
+    """Everything a policy may know about one attempt; None means it could not be found out.
+
+    `attempts` and `timeouts` count since a person last asked for the step, this attempt included.
+    """
 
     snapshot_complete: bool | None
     changed_files: int | None
@@ -37,6 +42,9 @@ class Facts:
     survivors: tuple[str, ...]
     artifacts_complete: bool = True
     attempts: int = 1
+    timeouts: int = 0
+    ending: Ending = Ending.SUCCEEDED
+    error_kind: ErrorKind = ErrorKind.NONE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ enforced is refused, and a fact that could not be found out never lets an attemp
 """
 
 from codencer.policy.evaluate import evaluate
-from codencer.policy.load import load, names, parse
+from codencer.policy.load import MAX_POLICY_BYTES, load, names, parse
+from codencer.policy.retry import RetryRule, retry_rule
 
-__all__ = ["evaluate", "load", "names", "parse"]
+__all__ = ["MAX_POLICY_BYTES", "RetryRule", "evaluate", "load", "names", "parse", "retry_rule"]

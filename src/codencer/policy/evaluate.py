@@ -1,19 +1,23 @@
 """From a policy and the facts to a verdict, with the reasons. Pure.
 
-Order: fail, retry, gate, continue; the first block with a key that fired wins. A fact that
-could not be found out gates where nothing failed or is retried; continue wants all of its
-keys; when no rule matched, a person is asked.
+Order: fail, retry, gate, continue; the first block with a key that fired wins. An agent that did not end
+well is retried or has failed, whatever else holds. A fact that could not be found out gates where
+nothing failed or is retried; continue wants all of its keys; when no rule matched, a person is asked.
 """
 
 from collections.abc import Mapping
 from dataclasses import fields
 
+from codencer.model.ending import Ending
 from codencer.model.policy import Decision, Facts, Policy, Verdict
 from codencer.policy.keys import CONTINUE, FAIL, GATE, RETRY, Key
+from codencer.policy.retry import retry_rule
 
 UNKNOWN = "facts_unknown"
 NO_RULE = "no_rule_matched"
 NOTHING_ELSE = "nothing_else_fired"
+ENDED_BADLY = "agent_did_not_end_well"
+USED_UP = "attempts_used_up"
 
 Findings = dict[str, str]
 
@@ -22,8 +26,18 @@ def evaluate(policy: Policy, facts: Facts) -> Verdict:
     """Return the decision of `policy` on `facts`; the same ones always give the same verdict."""
     if failed := _fired(policy.fail_when, FAIL, facts):
         return _verdict(policy, Decision.FAIL, failed)
-    if retried := _fired(policy.retry_when, RETRY, facts):
-        return _verdict(policy, Decision.RETRY, retried)
+    wanted, most = _fired(policy.retry_when, RETRY, facts), retry_rule(policy).max_attempts
+    if wanted and facts.attempts < most:
+        return _verdict(policy, Decision.RETRY, wanted)
+    used_up = {USED_UP: f"this was attempt {facts.attempts} of {most}"} if wanted else {}
+    if facts.ending is not Ending.SUCCEEDED:
+        words = f"{facts.ending} ({facts.error_kind})"
+        return _verdict(policy, Decision.FAIL, {ENDED_BADLY: words, **used_up})
+    return _judged(policy, facts)
+
+
+def _judged(policy: Policy, facts: Facts) -> Verdict:
+    """The verdict on work that an agent ended well, and that neither failed nor is done again."""
     gated = _fired(policy.gate_when, GATE, facts) | _unknown(facts)
     if gated:
         return _verdict(policy, Decision.GATE, gated)
@@ -46,8 +60,10 @@ def _fired(block: Mapping[str, object], keys: Mapping[str, Key], facts: Facts) -
     findings = {}
     for name, value in block.items():
         # A key without a meaning here is a policy that was not loaded by `load`: a KeyError, not a guess.
-        key = keys[name]
-        if isinstance(value, int) and _is_on(value) and (reason := key.test(facts, value)) is not None:
+        test = keys[name].test
+        if test is None or not isinstance(value, int) or not _is_on(value):
+            continue
+        if (reason := test(facts, value)) is not None:
             findings[name] = reason
     return findings
 

@@ -1,14 +1,16 @@
 """Every key a policy may use: one line each, with the fact behind it.
 
-A key of `fail_when` or `gate_when` that fires returns its reason; a key of `continue_when`
-returns one when it holds. A fact that is None never fires a key: `evaluate` gates on it.
+A key of `fail_when`, `retry_when` or `gate_when` that fires returns its reason; a key of
+`continue_when` returns one when it holds. A fact that is None never fires a key: `evaluate` gates on it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from codencer.model.ending import Ending
 from codencer.model.policy import Facts
+from codencer.policy.retry import LONGEST_BACKOFF_SECONDS, MOST_ATTEMPTS
 
 SHOWN = 10
 """So many paths of a long list are named in a reason; all of them are in the facts."""
@@ -19,14 +21,20 @@ class Value(Enum):
 
     SWITCH = "true or false"
     COUNT = "a whole number, 0 or more"
+    ATTEMPTS = f"a whole number, 1 to {MOST_ATTEMPTS}"
+    SECONDS = f"a whole number of seconds, 0 to {LONGEST_BACKOFF_SECONDS}"
+    START = "base or snapshot"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """`test` gets the facts and the value of the file, and is not asked when it is off."""
+    """`test` gets the facts and the value of the file, and is not asked when it is off.
+
+    A key without a test is no reason by itself: it says how something else is done.
+    """
 
     value: Value
-    test: Callable[[Facts, int], str | None]
+    test: Callable[[Facts, int], str | None] | None = None
 
 
 def _named(what: str, items: Sequence[str] | None) -> str | None:
@@ -54,8 +62,31 @@ FAIL: Mapping[str, Key] = {
     "artifact_persistence_failed": _switch(
         lambda f: _if(not f.artifacts_complete, "not all evidence could be stored")
     ),
+    "timeout_count_over": _count(
+        lambda f, n: _if(f.timeouts > n, f"{f.timeouts} attempts met their time limit, more than {n}")
+    ),
 }
-RETRY: Mapping[str, Key] = {}
+RETRY: Mapping[str, Key] = {
+    "adapter_process_failed": _switch(
+        lambda f: _if(f.ending is Ending.BROKEN, f"the agent broke ({f.error_kind})")
+    ),
+    "timeout_once": _switch(
+        lambda f: _if(
+            f.ending is Ending.TIMED_OUT and f.timeouts <= 1,
+            "the agent met its time limit for the first time",
+        )
+    ),
+    "agent_declined": _switch(
+        lambda f: _if(f.ending is Ending.DECLINED, f"the agent says that it did not succeed ({f.error_kind})")
+    ),
+    "tests_failed": _switch(
+        lambda f: _named("failed", f.failed_validations if f.ending is Ending.SUCCEEDED else ())
+    ),
+    "max_attempts": Key(value=Value.ATTEMPTS),
+    "backoff_seconds": Key(value=Value.SECONDS),
+    "next_adapter": Key(value=Value.SWITCH),
+    "from": Key(value=Value.START),
+}
 GATE: Mapping[str, Key] = {
     "snapshot_incomplete": _switch(
         lambda f: _if(f.snapshot_complete is False, "some files could not be read into the snapshot")
@@ -91,10 +122,8 @@ BLOCKS: Mapping[str, Mapping[str, Key]] = {
 }
 
 PLANNED: Mapping[str, frozenset[str]] = {
-    "fail_when": frozenset({"timeout_count_over", "cost_usd_over"}),
-    "retry_when": frozenset(
-        {"adapter_process_failed", "timeout_once", "max_attempts", "backoff_seconds", "next_adapter", "from"}
-    ),
+    "fail_when": frozenset({"cost_usd_over"}),
+    "retry_when": frozenset(),
     "gate_when": frozenset(
         {
             "any_validation_fails",

@@ -11,10 +11,11 @@ from importlib import resources
 
 import yaml
 
-from codencer.errors import InvalidInput, MalformedInput, NotSupported, TooLarge
+from codencer.errors import InvalidInput, MalformedInput, NotFound, NotSupported, TooLarge
 from codencer.model.codec import canonical
 from codencer.model.policy import Policy
 from codencer.policy.keys import BLOCKS, PLANNED, Value
+from codencer.policy.retry import LONGEST_BACKOFF_SECONDS, MOST_ATTEMPTS
 
 MAX_POLICY_BYTES = 64 * 1024
 VERSION = "v1"
@@ -37,10 +38,10 @@ def load(name: str) -> Policy:
     """Return the shipped bundle called `name`.
 
     Raises:
-        InvalidInput: there is none of that name.
+        NotFound: there is none of that name.
     """
     if name not in _SHIPPED:
-        raise InvalidInput(f"there is no policy {name!r}; available: {', '.join(names())}")
+        raise NotFound(f"there is no policy {name!r}; available: {', '.join(names())}")
     file = resources.files("codencer.policy") / "bundles" / f"{name}.yaml"
     return parse(file.read_text("utf-8"), f"{name}.yaml")
 
@@ -111,6 +112,9 @@ def _block(block: str, node: yaml.Node, source: str) -> dict[str, object]:
         if read is _MISFIT:
             raise InvalidInput(f"{where} must be {kind.value}")
         values[key] = read
+    tests = [key for key, meaning in BLOCKS[block].items() if meaning.test]
+    if values and not values.keys() & set(tests):
+        raise InvalidInput(f"{_at(source, node)}: {block} has no reason in it, one of {', '.join(tests)}")
     return values
 
 
@@ -133,11 +137,28 @@ def _switch(node: yaml.Node) -> object:
     return value if value is None or isinstance(value, bool) else _MISFIT
 
 
-def _count(node: yaml.Node) -> object:
-    value = _scalar(node)
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
-        return value
-    return _MISFIT
+def _number(least: int, most: int | None = None) -> Callable[[yaml.Node], object]:
+    def read(node: yaml.Node) -> object:
+        value = _scalar(node)
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool):
+            return _MISFIT
+        return value if least <= value and (most is None or value <= most) else _MISFIT
+
+    return read
 
 
-_READERS: Mapping[Value, Callable[[yaml.Node], object]] = {Value.SWITCH: _switch, Value.COUNT: _count}
+def _start(node: yaml.Node) -> object:
+    if isinstance(node, yaml.ScalarNode) and node.value in ("base", "snapshot"):
+        return str(node.value)
+    return None if _scalar(node) is None else _MISFIT
+
+
+_READERS: Mapping[Value, Callable[[yaml.Node], object]] = {
+    Value.SWITCH: _switch,
+    Value.COUNT: _number(0),
+    Value.ATTEMPTS: _number(1, MOST_ATTEMPTS),
+    Value.SECONDS: _number(0, LONGEST_BACKOFF_SECONDS),
+    Value.START: _start,
+}

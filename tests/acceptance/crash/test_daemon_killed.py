@@ -70,6 +70,14 @@ def expired(client: Any) -> None:
     client.seen("snapshot.expired")
 
 
+def tried_again(client: Any) -> None:
+    """The agent crashes, and its policy has another one go on from what it left."""
+    met = client.site.folder / "met"
+    crash = f"simulate: run test -e {met} || {{ touch {met}; echo half > half.txt; exit 1; }}"
+    client.settled(client.submit("again", f"{crash}\n{FIXED}", policy_bundle="again"))
+    client.seen("workspace.released", 2)
+
+
 def landed(client: Any) -> None:
     """The outcome of a task is brought to the user, in every form."""
     step = client.submit("landed", FIXED)
@@ -82,7 +90,7 @@ def landed(client: Any) -> None:
     assert b"+fixed" in (client.site.folder / "a.patch").read_bytes()
 
 
-SCENARIOS: tuple[Callable[[Any], None], ...] = (work, gated, behind, cancelled, expired, landed)
+SCENARIOS: tuple[Callable[[Any], None], ...] = (work, gated, behind, cancelled, expired, tried_again, landed)
 Reference = tuple[dict[str, Any], list[str]]
 
 

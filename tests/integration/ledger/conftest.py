@@ -17,6 +17,7 @@ from codencer.model.run import RunLabels, RunState
 from codencer.model.step import AdapterSettings, Base, FrozenSettings, StepState
 from codencer.model.task import Provenance, SourceKind, TaskContext, TaskSpec, ValidationSpec
 from codencer.model.validation import TestCounts, ValidationResult, ValidationState
+from codencer.model.waiting import NextTry, Wait
 
 Body = dict[str, object]
 Example = Callable[..., Body]
@@ -48,6 +49,15 @@ _FACTS = Facts(
     failed_validations=(),
     failed_warnings=(),
     survivors=(),
+)
+_NEXT_TRY = NextTry(
+    wait=Wait(until=1_800_000_000_000_000, microseconds=2_000_000),
+    tries=2,
+    most=3,
+    fallback=1,
+    cause="it crashed",
+    feedback="Attempt 1 did not do",
+    begins_at="c" * 40,
 )
 _VALIDATION = ValidationResult(
     name="tests",
@@ -88,6 +98,13 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
         "summary": "tests failed",
         "retryable": True,
         "reason": "tests",
+    },
+    EventKind.STEP_RETRY_PLANNED: {
+        "step_state": StepState.FAILED_RETRYABLE,
+        "summary": "it crashed",
+        "reason": "broken",
+        "next_try": _NEXT_TRY,
+        "turn": {"run_id": "one", "adapter": "other", "priority": 0, "behind": None},
     },
     EventKind.STEP_LANDED: {"actor": "ann", "form": "branch", "target": "fix", "commit": "f" * 40},
     EventKind.ATTEMPT_STARTED: {
@@ -185,6 +202,7 @@ def _walk(tx: Transaction, run_id: str, name: str) -> tuple[str, str, str]:
     ):
         tx.append(kind, _example(kind, **changes), attempt_id=attempt_id)
     for kind in (
+        EventKind.STEP_RETRY_PLANNED,
         EventKind.CANCEL_REQUESTED,
         EventKind.STEP_SETTLED,
         EventKind.STEP_LANDED,

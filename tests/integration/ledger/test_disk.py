@@ -76,7 +76,10 @@ def test_without_room_for_the_backup_nothing_is_migrated(small_disk: Path, start
     asyncio.run(ledger.write(start_run("one")))
     ledger.close()
     ballast = fill(small_disk)
-    migrations = [*shipped(), Migration(number=2, statements=("CREATE TABLE later (x INTEGER) STRICT",))]
+    migrations = [
+        *shipped(),
+        Migration(number=len(shipped()) + 1, statements=("CREATE TABLE later (x INTEGER) STRICT",)),
+    ]
     with pytest.raises(StorageFailed):
         open_for_writing(ledger.path, migrations)
     assert not list(small_disk.glob("*.bak*"))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from codencer.model.ending import Ending, ErrorKind
 from codencer.model.policy import Decision, Facts, Policy
 from codencer.policy import evaluate, load
 
@@ -125,6 +126,56 @@ def test_continue_wants_all_of_its_keys() -> None:
     )
 
 
+RETRYING = Policy(
+    name="p",
+    fail_when={"timeout_count_over": 2},
+    retry_when={
+        "adapter_process_failed": True,
+        "timeout_once": True,
+        "agent_declined": True,
+        "tests_failed": True,
+        "max_attempts": 3,
+        "next_adapter": True,
+    },
+)
+ENDED: dict[str, Facts] = {
+    "adapter_process_failed": replace(GOOD, ending=Ending.BROKEN, error_kind=ErrorKind.QUOTA),
+    "timeout_once": replace(GOOD, ending=Ending.TIMED_OUT, timeouts=1),
+    "agent_declined": replace(GOOD, ending=Ending.DECLINED),
+    "tests_failed": replace(GOOD, failed_validations=("unit",)),
+}
+
+
+@pytest.mark.parametrize("key", ENDED)
+def test_each_reason_to_retry_fires_for_its_ending_alone(key: str) -> None:
+    verdict = evaluate(RETRYING, ENDED[key])
+    assert (verdict.decision, verdict.fired) == (Decision.RETRY, (key,))
+    without = replace(RETRYING, retry_when={**RETRYING.retry_when, key: False})
+    assert evaluate(without, ENDED[key]).decision is not Decision.RETRY
+    assert evaluate(RETRYING, replace(ENDED[key], attempts=2)).decision is Decision.RETRY
+    used_up = evaluate(RETRYING, replace(ENDED[key], attempts=3))
+    assert used_up.decision is (Decision.CONTINUE if key == "tests_failed" else Decision.FAIL)
+
+
+def test_what_is_not_retried_has_failed_with_its_reasons() -> None:
+    broken = ENDED["adapter_process_failed"]
+    assert evaluate(BASIC, broken).reasons == ("agent_did_not_end_well: broken (quota)",)
+    assert evaluate(RETRYING, replace(broken, attempts=3)).reasons == (
+        "agent_did_not_end_well: broken (quota)",
+        "attempts_used_up: this was attempt 3 of 3",
+    )
+    again = replace(ENDED["timeout_once"], timeouts=2)
+    assert evaluate(RETRYING, again).decision is Decision.FAIL, "once only"
+    assert evaluate(RETRYING, replace(again, timeouts=3)).fired == ("timeout_count_over",)
+
+
+def test_without_a_number_there_is_one_more_attempt() -> None:
+    policy = Policy(name="p", retry_when={"adapter_process_failed": True, "max_attempts": None})
+    broken = ENDED["adapter_process_failed"]
+    assert evaluate(policy, broken).decision is Decision.RETRY
+    assert evaluate(policy, replace(broken, attempts=2)).decision is Decision.FAIL
+
+
 def test_counts() -> None:
     policy = Policy(name="p", gate_when={"changed_files_over": 0, "no_changes": True})
     assert evaluate(policy, GOOD).reasons == ("changed_files_over: 1 files changed, more than 0",)
@@ -160,6 +211,8 @@ facts = st.builds(
     survivors=names,
     artifacts_complete=st.booleans(),
     attempts=st.integers(1, 5),
+    timeouts=st.integers(0, 3),
+    ending=st.sampled_from([Ending.SUCCEEDED, *Ending]),
 )
 switches = st.none() | st.booleans()
 counts = st.none() | st.integers(0, 5)
@@ -167,6 +220,9 @@ policies = st.builds(
     Policy,
     name=st.just("p"),
     fail_when=st.fixed_dictionaries({}, optional=dict.fromkeys(BASIC.fail_when, switches)),
+    retry_when=st.fixed_dictionaries(
+        {}, optional={**dict.fromkeys(ENDED, switches), "max_attempts": st.integers(1, 4)}
+    ),
     gate_when=st.fixed_dictionaries(
         {}, optional={**dict.fromkeys(BASIC.gate_when, switches), "changed_files_over": counts}
     ),
@@ -183,6 +239,9 @@ WORSE: dict[str, dict[str, object]] = {
     "snapshot": {"snapshot_complete": False},
     "evidence": {"artifacts_complete": False},
     "survivor": {"survivors": ("1 new",)},
+    "broken": {"ending": Ending.BROKEN},
+    "declined": {"ending": Ending.DECLINED},
+    "timed out": {"ending": Ending.TIMED_OUT, "timeouts": 9},
     "unknown snapshot": {"snapshot_complete": None},
     "unknown scope": {"paths_outside_scope": None},
     "unknown forbidden": {"forbidden_paths_touched": None},
@@ -211,6 +270,17 @@ def test_basic_is_monotone_in_known_violations(before: Facts, how: str) -> None:
     known = replace(before, **{each: getattr(GOOD, each) for each in _unknown(before)})
     after = replace(known, **WORSE[how])  # type: ignore[arg-type]
     assert SEVERITY[evaluate(BASIC, after).decision] >= SEVERITY[evaluate(BASIC, known).decision]
+
+
+@steady
+@given(policies, facts)
+def test_only_an_agent_that_ended_well_continues_and_nobody_is_tried_for_ever(
+    policy: Policy, found: Facts
+) -> None:
+    decision = evaluate(policy, found).decision
+    if found.ending is not Ending.SUCCEEDED:
+        assert decision in (Decision.FAIL, Decision.RETRY)
+    assert evaluate(policy, replace(found, attempts=20)).decision is not Decision.RETRY
 
 
 @steady

@@ -2,8 +2,8 @@
 
 import pytest
 
-from codencer.errors import InvalidInput, MalformedInput, NotSupported, TooLarge
-from codencer.policy import load, names, parse
+from codencer.errors import InvalidInput, MalformedInput, NotFound, NotSupported, TooLarge
+from codencer.policy import RetryRule, load, names, parse, retry_rule
 from codencer.policy.keys import BLOCKS, PLANNED
 
 MINIMAL = "version: v1\nname: mine\ncontinue_when: {}\n"
@@ -31,7 +31,7 @@ def test_basic_is_shipped_and_not_empty() -> None:
 
 @pytest.mark.parametrize("name", ["strict", "", "basic.yaml", "../basic", "Basic"])
 def test_an_unknown_name_lists_what_there_is(name: str) -> None:
-    with pytest.raises(InvalidInput, match="available: basic"):
+    with pytest.raises(NotFound, match="available: basic"):
         load(name)
 
 
@@ -43,6 +43,14 @@ def test_the_digest_is_of_the_content_not_of_its_spelling() -> None:
     other = parse(MINIMAL + "gate_when: {no_changes: true, changed_files_over: 4}\n", "a.yaml")
     assert one.digest == same.digest
     assert one.digest != other.digest
+
+
+def test_how_to_retry() -> None:
+    text = MINIMAL + "retry_when: {adapter_process_failed: true, max_attempts: 3, backoff_seconds: 2}\n"
+    assert retry_rule(parse(text, "p.yaml")) == RetryRule(max_attempts=3, backoff_seconds=2)
+    rest = "retry_when: {timeout_once: true, next_adapter: true, from: snapshot, max_attempts: null}\n"
+    assert retry_rule(parse(MINIMAL + rest, "p.yaml")) == RetryRule(next_adapter=True, from_snapshot=True)
+    assert retry_rule(parse(MINIMAL, "p.yaml")) == RetryRule()
 
 
 def test_values() -> None:
@@ -68,6 +76,15 @@ def test_values() -> None:
         ("gate_when: {no_changes: !!bool x}\n", "must be true or false"),
         ("gate_when: {changed_files_over: !!int ''}\n", "must be a whole number, 0 or more"),
         ("gate_when: {changed_files_over: !!timestamp x}\n", "must be a whole number, 0 or more"),
+        ("retry_when: {timeout_once: true, max_attempts: 0}\n", "must be a whole number, 1 to 20"),
+        ("retry_when: {timeout_once: true, max_attempts: 21}\n", "must be a whole number, 1 to 20"),
+        ("retry_when: {timeout_once: true, backoff_seconds: 86401}\n", "seconds, 0 to 86400"),
+        ("retry_when: {timeout_once: true, from: here}\n", "retry_when.from must be base or snapshot"),
+        ("retry_when: {timeout_once: true, from: [base]}\n", "retry_when.from must be base or snapshot"),
+        (
+            "retry_when:\n  max_attempts: 3\n",
+            "line 5: retry_when has no reason in it, one of adapter_process",
+        ),
         ("gate_when: []\n", "line 4: gate_when must be a mapping"),
         ("gate_when:\n", "gate_when must be a mapping"),
         ("? [a]\n: b\n", "line 4: expected a text"),

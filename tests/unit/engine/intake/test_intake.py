@@ -214,6 +214,8 @@ def test_overrides_win_and_are_no_defaults() -> None:
             "goal: x\nvalidations: [" + "{name: a, command: c}," * 101 + "]",
             "task.yaml:2: validations: 101 are too many",
         ),
+        ("goal: x\nfallback_adapters: [a, -b]", "task.yaml:2: fallback_adapters.1: the name '-b'"),
+        (f"goal: x\nfallback_adapters: [{', '.join('abcdefghijk')}]", "fallback_adapters: 11 are too many"),
     ],
 )
 def test_what_is_wrong_names_source_line_and_key(text: str, message: str) -> None:
@@ -227,7 +229,6 @@ def test_what_is_wrong_names_source_line_and_key(text: str, message: str) -> Non
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("goal: x\nfallback_adapters: [a]", "task.yaml:2: fallback_adapters: not supported"),
         *(
             (f"goal: x\nvalidations:\n- name: a\n  command: c\n  {asked}", "task.yaml:3: validations.0: ")
             for asked in (
