@@ -10,6 +10,7 @@ from codencer.adapters.prompt import build_prompt
 from codencer.engine.environment import for_agent
 from codencer.engine.launching import marker_of
 from codencer.engine.memory_cap import MIB
+from codencer.engine.pausing import resumed, seconds_left
 from codencer.engine.rooms import Trip
 from codencer.errors import LaunchFailed
 from codencer.model.codec import encode
@@ -57,7 +58,7 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
     layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
     exchange = layout.exchange(attempt.id)
     exchange.mkdir(parents=True, exist_ok=True, mode=0o700)
-    assignment = Assignment(
+    new = Assignment(
         task=step.task,
         prompt=build_prompt(step.task, attempt.feedback),
         workspace=layout.workspace(attempt.id),
@@ -66,8 +67,9 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
         result_file=exchange / RESULT,
         report_file=exchange / REPORT,
     )
-    assignment.task_file.write_text(json.dumps(encode(step.task), indent=2), encoding="utf-8")
-    assignment.prompt_file.write_text(assignment.prompt, encoding="utf-8")
+    assignment = resumed(attempt, new)
+    _write(assignment.task_file, json.dumps(encode(step.task), indent=2))
+    _write(assignment.prompt_file, assignment.prompt)
     launch = adapter.launch(assignment)
     private = trip.rooms.config.private_environment()
     env = for_agent(trip.rooms.environ, private, launch.env_names, launch.env_optional)
@@ -79,7 +81,7 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
     return Order(
         launch=launch,
         limits=Limits(
-            wall_seconds=step.task.timeout_seconds,
+            wall_seconds=seconds_left(step, attempt),
             idle_seconds=step.task.idle_timeout_seconds,
             output_bytes=step.frozen.max_output_bytes,
             grace_seconds=step.frozen.grace_seconds,
@@ -89,3 +91,10 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
         marker=marker_of(trip, layout.launch(attempt.id, name)),
         memory_bytes=step.frozen.memory_cap_mb * MIB,
     )
+
+
+def _write(path: Path, text: str) -> None:
+    """Make a file anew: whatever is there may be a link of an agent's that goes on after a pause."""
+    path.unlink(missing_ok=True)
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)

@@ -123,9 +123,14 @@ def _evidence(trip: Trip) -> Iterator[Sealable]:
     yield "task.json", json.dumps(encode(step.task), indent=2, sort_keys=True).encode(), "application/json"
     yield "environment.json", _environment(trip), "application/json"
     yield "prompt.txt", exchange / "prompt.txt", "text/plain"
+    if attempt.pauses:
+        yield "prompt-again.txt", exchange / "prompt-again.txt", "text/plain"
     yield "transcript.jsonl", exchange / "transcript.jsonl", "application/jsonl"
     for folder in layout.launches(attempt.id, "hook"):
         yield from output(folder, f"{folder.name}.")
+    for pause in attempt.pauses:
+        if pause.launch != attempt.launch:
+            yield from output(layout.launch(attempt.id, pause.launch), f"{pause.launch}.")
     if attempt.launch is not None:
         yield from output(layout.launch(attempt.id, attempt.launch), "")
 

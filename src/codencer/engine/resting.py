@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from codencer.engine.admission import Waiting
+from codencer.model.attempt import Pause
 from codencer.model.step import Step
 from codencer.model.waiting import NextTry
 
@@ -69,6 +70,11 @@ def of_retry(planned: NextTry, adapter: str) -> Callable[[float], str]:
         return f"tried again {moment(left, planned.wait.until)}, {what}; the one before: {planned.cause}"
 
     return words
+
+
+def of_pause(pause: Pause, adapter: str) -> Callable[[float], str]:
+    """What a step says whose agent rests."""
+    return lambda _left: f"waits until {clock(pause.wait.until)}: {pause.cause} of {adapter}"
 
 
 def turn_of(step: Step, planned: NextTry) -> Waiting:

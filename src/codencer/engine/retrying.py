@@ -26,9 +26,11 @@ def recovery_seconds(resets_at: int | None, count: int, now: int) -> float:
     Args:
         resets_at: when the agent said that it would, in UTC microseconds; so is `now`.
     """
-    if resets_at is not None and resets_at > now:
-        return min((resets_at - now) / 1_000_000, LONGEST_PAUSE_SECONDS)
-    return float(min(FIRST_PAUSE_SECONDS * 2 ** (count - 1), LONGEST_BACKOFF_SECONDS))
+    if resets_at is None:
+        return float(min(FIRST_PAUSE_SECONDS * 2 ** (count - 1), LONGEST_BACKOFF_SECONDS))
+    # A moment that has passed is believed once; after that it is left alone longer each time.
+    least = min(2 ** (count - 1) - 1, LONGEST_BACKOFF_SECONDS)
+    return float(min(max((resets_at - now) / 1_000_000, least), LONGEST_PAUSE_SECONDS))
 
 
 def falls_over(step: Step, attempt: Attempt, rule: RetryRule) -> bool:
@@ -66,10 +68,11 @@ def _seconds(attempt: Attempt, rule: RetryRule, *, over: bool, now: int) -> floa
 def _feedback(step: Step, attempt: Attempt, verdict: Verdict, cause: str) -> str:
     """What the next agent is told: the person's own words, and why this attempt did not do."""
     said = [step.feedback] if step.feedback else []
-    lines = [
-        f"Attempt {attempt.number} at this task did not do: {cause}",
-        *(f"- {each}" for each in verdict.reasons),
-    ]
+    # Whoever is not told of a validation is not told its name by its failure either.
+    hidden = [each.name for each in step.task.validations if each.hidden]
+    reasons = [each for each in verdict.reasons if not any(name in each for name in hidden)]
+    why = "it was not accepted" if any(name in cause for name in hidden) else cause
+    lines = [f"Attempt {attempt.number} at this task did not do: {why}", *(f"- {each}" for each in reasons)]
     return "\n\n".join([*said, "\n".join(lines)])
 
 

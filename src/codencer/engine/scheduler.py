@@ -7,20 +7,21 @@ queue mirrors the ledger's pending steps and is fed by its events: nothing is po
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
+from codencer.engine import pausing
 from codencer.engine.admission import Admission, Waiting
 from codencer.engine.bases import awaited
 from codencer.engine.memory import MemoryGuard
 from codencer.engine.releasing import finish_releases
-from codencer.engine.resting import Rests, of_retry, turn_of
+from codencer.engine.resting import Rests, of_pause, of_retry, turn_of
 from codencer.engine.rooms import Rooms, Trip, the_attempt, the_step
 from codencer.engine.walk import walk
 from codencer.errors import Infrastructure
 from codencer.ledger import Queries, Transaction
-from codencer.model.attempt import Attempt, AttemptState
+from codencer.model.attempt import Attempt, AttemptState, Pause
 from codencer.model.codec import decode
 from codencer.model.event import Event, EventKind
 from codencer.model.ids import IdKind, new_id
@@ -46,6 +47,8 @@ class Scheduler:
         self._tasks: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
         self._rests = Rests(self._due)
+        self._asleep: dict[str, Waiting] = {}
+        self._roused: set[str] = set()
         self._closed = False
         self._memory = MemoryGuard(rooms.config.memory_floor_mb, self._news.set)
         self._admission = Admission(
@@ -66,27 +69,24 @@ class Scheduler:
     async def recover(self) -> int:
         """Enter every unfinished attempt again and fill the queue; return how many there were."""
 
-        def read(queries: Queries) -> tuple[list[Attempt], dict[str, Waiting], list[Run], list[Step]]:
-            pending = {
-                step.id: Waiting.turn(step.run_id, step.frozen, awaited(queries, step.base))
-                for step in queries.pending_steps()
-            }
-            paused = queries.runs(state=RunState.PAUSED)
-            return queries.unfinished_attempts(), pending, paused, queries.tried_again_steps()
-
-        attempts, pending, paused, again = await self._rooms.ledger.read(read)
-        self._paused.update(run.id for run in paused)
-        for step in again:
+        left = await self._rooms.ledger.read(_left_over)
+        self._paused.update(run.id for run in left.paused)
+        now = time.time_ns() // 1000
+        for step in left.planned:
             if step.next_try is not None:
-                left = step.next_try.wait.left(time.time_ns() // 1000)
-                self._plan(step.id, step.next_try, turn_of(step, step.next_try), left)
-        for attempt in attempts:
-            self._starting[attempt.step_id] = Waiting(run_id=attempt.run_id, adapter=attempt.adapter)
-            self._own(self._see_through(attempt.step_id))
-        self._queue.update(pending)
+                self._plan(step.id, step.next_try, turn_of(step, step.next_try), step.next_try.wait.left(now))
+        for step, attempt in left.unfinished:
+            if attempt.pause is not None and not step.cancel_requested:
+                self._rest(
+                    step.id, attempt.pause, pausing.turn_of(step, attempt), attempt.pause.wait.left(now)
+                )
+                continue
+            self._starting[step.id] = Waiting(run_id=attempt.run_id, adapter=attempt.adapter)
+            self._own(self._see_through(step.id))
+        self._queue.update(left.pending)
         self._own(finish_releases(self._rooms))
         self._news.set()
-        return len(attempts)
+        return len(left.unfinished)
 
     def observe(self, events: Sequence[Event]) -> None:
         """Follow the ledger; called on the event loop after each commit."""
@@ -98,6 +98,10 @@ class Scheduler:
                     planned = decode(NextTry, event.body["next_try"])
                     turn = decode(Waiting, event.body["turn"])
                     self._plan(event.step_id or "", planned, turn, planned.wait.microseconds / 1_000_000)
+                case EventKind.AGENT_PAUSED:
+                    pause = decode(Pause, event.body["pause"])
+                    turn = decode(Waiting, event.body["turn"])
+                    self._rest(event.step_id or "", pause, turn, pause.wait.microseconds / 1_000_000)
                 case EventKind.CANCEL_REQUESTED:
                     self._cancel(event.step_id or "")
                 case EventKind.STEP_SETTLED:
@@ -113,8 +117,9 @@ class Scheduler:
         while not self._closed:
             await self._news.wait()
             self._news.clear()
-            while (step_id := await self._next()) is not None:
+            while (step_id := self._to_rouse() or await self._next()) is not None:
                 self._starting[step_id] = self._queue.pop(step_id)
+                self._asleep.pop(step_id, None)
                 self._own(self._see_through(step_id))
 
     def close(self) -> None:
@@ -135,11 +140,29 @@ class Scheduler:
     def _plan(self, step_id: str, planned: NextTry, turn: Waiting, seconds: float) -> None:
         self._rests.begin(step_id, turn, seconds, of_retry(planned, turn.adapter))
 
+    def _rest(self, step_id: str, pause: Pause, turn: Waiting, seconds: float) -> None:
+        self._asleep[step_id] = turn
+        self._rests.begin(step_id, turn, seconds, of_pause(pause, turn.adapter))
+
     def _due(self, step_id: str, turn: Waiting) -> None:
-        self._queue[step_id] = turn
+        # It is older than whatever has not begun yet.
+        others = dict(self._queue)
+        self._queue.clear()
+        self._queue.update({step_id: turn} | others)
         self._news.set()
 
+    def _to_rouse(self) -> str | None:
+        """A resting attempt that was cancelled. It takes nobody's turn: no agent is started for it."""
+        ready = (each for each in self._roused if each in self._queue and each not in self._starting)
+        if (step_id := next(ready, None)) is not None:
+            self._roused.discard(step_id)
+        return step_id
+
     def _cancel(self, step_id: str) -> None:
+        if (turn := self._asleep.get(step_id)) is not None:
+            self._rests.end(step_id)
+            self._queue[step_id] = turn
+            self._roused.add(step_id)
         if trip := self._trips.get(step_id):
             trip.stop.set()
 
@@ -243,6 +266,29 @@ class Scheduler:
         """Stop waiting for attempts under way; their supervisors go on without the daemon."""
         for task in self._tasks:
             task.cancel()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LeftOver:
+    """What an earlier daemon had not brought to its end."""
+
+    unfinished: list[tuple[Step, Attempt]]
+    planned: list[Step]
+    pending: dict[str, Waiting]
+    paused: list[Run]
+
+
+def _left_over(queries: Queries) -> _LeftOver:
+    unfinished = queries.unfinished_attempts()
+    return _LeftOver(
+        unfinished=[(the_step(queries, attempt.step_id), attempt) for attempt in unfinished],
+        planned=queries.tried_again_steps(),
+        pending={
+            step.id: Waiting.turn(step.run_id, step.frozen, awaited(queries, step.base))
+            for step in queries.pending_steps()
+        },
+        paused=queries.runs(state=RunState.PAUSED),
+    )
 
 
 def _opening(step: Step) -> dict[str, object]:

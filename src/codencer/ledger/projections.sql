@@ -118,6 +118,11 @@ WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
 UPDATE steps SET state = json_extract(:body, '$.step_state'), updated_at = :at
 WHERE id = :step_id AND run_id = :run_id;
 
+-- name: agent.paused
+UPDATE attempts SET
+    pauses = json_insert(pauses, '$[#]', json(json_extract(:body, '$.pause'))), updated_at = :at
+WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
+
 -- name: agent.exited
 UPDATE attempts SET
     exit = json_extract(:body, '$.exit'), outcome = json_extract(:body, '$.outcome'),

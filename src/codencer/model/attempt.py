@@ -7,6 +7,7 @@ from codencer.model.ending import Ending, ErrorKind
 from codencer.model.launch import ExitRecord
 from codencer.model.policy import Facts, Verdict
 from codencer.model.step import StepState
+from codencer.model.waiting import Wait
 
 __all__ = [
     "AgentEvent",
@@ -18,6 +19,7 @@ __all__ = [
     "ErrorKind",
     "FileChange",
     "HookStatus",
+    "Pause",
     "Provisioning",
     "Snapshot",
 ]
@@ -138,6 +140,24 @@ class Snapshot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pause:
+    """Why and until when an agent rests that goes on afterwards, in a further launch of its attempt.
+
+    `launch` is the one that ended with `cause` (quota or overload), as `exit` says; the conversation
+    `session_id` is taken up again. What that launch used up counts for the attempt.
+    """
+
+    launch: str
+    cause: ErrorKind
+    wait: Wait
+    session_id: str
+    exit: ExitRecord
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_microusd: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Attempt:
     """`tries` counts from 1 each time a person asks for the step; `fallback` is which of the step's
     fallback adapters it is by, 0 for none. It begins at the commit `begins_at`, if that is not the
@@ -172,3 +192,10 @@ class Attempt:
     tries: int = 1
     fallback: int = 0
     begins_at: str | None = None
+    pauses: tuple[Pause, ...] = ()
+
+    @property
+    def pause(self) -> Pause | None:
+        """The pause that the attempt is in: its launch has ended, and no other was begun."""
+        last = self.pauses[-1] if self.pauses and self.outcome is None else None
+        return last if last is not None and last.launch == self.launch else None

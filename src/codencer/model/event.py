@@ -45,6 +45,8 @@ class EventKind(StrEnum):
     """{launch, adapter_version, trust_level}; written before the supervisor is started"""
     AGENT_STARTED = "agent.started"
     """{pid, attempt_state, step_state}"""
+    AGENT_PAUSED = "agent.paused"
+    """{pause: Pause, turn}; the launch has ended, the attempt goes on with another one"""
     AGENT_EXITED = "agent.exited"
     """{exit: ExitRecord | null, outcome: AgentOutcome, attempt_state, step_state}"""
     SNAPSHOT_TAKEN = "snapshot.taken"

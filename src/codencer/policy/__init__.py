@@ -6,6 +6,15 @@ enforced is refused, and a fact that could not be found out never lets an attemp
 
 from codencer.policy.evaluate import evaluate
 from codencer.policy.load import MAX_POLICY_BYTES, load, names, parse
-from codencer.policy.retry import RetryRule, retry_rule
+from codencer.policy.retry import RetryRule, falls_over_at_once, retry_rule
 
-__all__ = ["MAX_POLICY_BYTES", "RetryRule", "evaluate", "load", "names", "parse", "retry_rule"]
+__all__ = [
+    "MAX_POLICY_BYTES",
+    "RetryRule",
+    "evaluate",
+    "falls_over_at_once",
+    "load",
+    "names",
+    "parse",
+    "retry_rule",
+]

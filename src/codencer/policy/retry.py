@@ -22,6 +22,13 @@ class RetryRule:
         return int(min(self.backoff_seconds * 2 ** (tries - 1), LONGEST_BACKOFF_SECONDS))
 
 
+def falls_over_at_once(policy: Policy, tries: int) -> RetryRule | None:
+    """How `policy` retries, if it has the next agent follow one that breaks in its `tries`-th attempt."""
+    rule = retry_rule(policy)
+    wanted = policy.retry_when.get("adapter_process_failed") is True and rule.next_adapter
+    return rule if wanted and tries < rule.max_attempts else None
+
+
 def retry_rule(policy: Policy) -> RetryRule:
     """How `policy` retries, when one of its keys says that it does."""
     given = {name: value for name, value in policy.retry_when.items() if value is not None}

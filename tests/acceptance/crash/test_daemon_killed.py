@@ -78,6 +78,13 @@ def tried_again(client: Any) -> None:
     client.seen("workspace.released", 2)
 
 
+def rested(client: Any) -> None:
+    """The agent runs out of quota, and goes on with what it was at."""
+    goal = f"simulate: session talk\nsimulate: write half.txt x\nsimulate: quota 1\n{FIXED}"
+    client.settled(client.submit("rested", goal))
+    client.seen("workspace.released")
+
+
 def landed(client: Any) -> None:
     """The outcome of a task is brought to the user, in every form."""
     step = client.submit("landed", FIXED)
@@ -90,7 +97,16 @@ def landed(client: Any) -> None:
     assert b"+fixed" in (client.site.folder / "a.patch").read_bytes()
 
 
-SCENARIOS: tuple[Callable[[Any], None], ...] = (work, gated, behind, cancelled, expired, tried_again, landed)
+SCENARIOS: tuple[Callable[[Any], None], ...] = (
+    work,
+    gated,
+    behind,
+    cancelled,
+    expired,
+    tried_again,
+    rested,
+    landed,
+)
 Reference = tuple[dict[str, Any], list[str]]
 
 
@@ -105,6 +121,15 @@ def undisturbed(ordeal: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 def test_every_failpoint_is_on_somebodys_way(undisturbed: dict[str, Reference]) -> None:
     assert {name for _, reached in undisturbed.values() for name in reached} == set(names())
+
+
+@pytest.mark.parametrize("name", ["agent.launching:before", "agent.launching:after", "launch.spawn:after"])
+def test_an_agent_that_goes_on_after_a_pause_is_started_once_too(
+    ordeal: Any, undisturbed: dict[str, Reference], tmp_path: Path, name: str
+) -> None:
+    outcome, reached = undisturbed["rested"]
+    assert outcome["starts"] == ["rested"], "what it had done before is not done again"
+    assert ordeal.killed(tmp_path / "site", rested, name, reached.count(name)) == outcome
 
 
 IN_A_CHECKOUT = ("land.files:before", "land.files:after", "land.index:before")

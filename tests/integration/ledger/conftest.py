@@ -7,7 +7,16 @@ import pytest
 
 from codencer.ledger import Ledger, Transaction
 from codencer.model.artifact import Artifact
-from codencer.model.attempt import AgentOutcome, AttemptState, Ending, HookStatus, Provisioning, Snapshot
+from codencer.model.attempt import (
+    AgentOutcome,
+    AttemptState,
+    Ending,
+    ErrorKind,
+    HookStatus,
+    Pause,
+    Provisioning,
+    Snapshot,
+)
 from codencer.model.event import EventKind
 from codencer.model.gate import GateState
 from codencer.model.ids import IdKind, new_id
@@ -58,6 +67,14 @@ _NEXT_TRY = NextTry(
     cause="it crashed",
     feedback="Attempt 1 did not do",
     begins_at="c" * 40,
+)
+_PAUSE = Pause(
+    launch="l1",
+    cause=ErrorKind.QUOTA,
+    wait=Wait(until=1_800_000_000_000_000, microseconds=5_000_000),
+    session_id="s-1",
+    exit=ExitRecord(reason=ExitReason.EXITED, code=75),
+    cost_microusd=12,
 )
 _VALIDATION = ValidationResult(
     name="tests",
@@ -124,6 +141,10 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
         "attempt_state": AttemptState.RUNNING,
         "step_state": StepState.RUNNING,
     },
+    EventKind.AGENT_PAUSED: {
+        "pause": _PAUSE,
+        "turn": {"run_id": "one", "adapter": "fixer", "priority": 0, "behind": None},
+    },
     EventKind.AGENT_EXITED: {
         "exit": _EXIT,
         "outcome": AgentOutcome(ending=Ending.SUCCEEDED, summary="done", questions=("why?",)),
@@ -189,6 +210,7 @@ def _walk(tx: Transaction, run_id: str, name: str) -> tuple[str, str, str]:
         (EventKind.WORKSPACE_READY, {}),
         (EventKind.AGENT_LAUNCHING, {}),
         (EventKind.AGENT_STARTED, {}),
+        (EventKind.AGENT_PAUSED, {}),
         (EventKind.AGENT_EXITED, {}),
         (EventKind.SNAPSHOT_TAKEN, {}),
         (EventKind.ARTIFACTS_STORED, {"artifacts": [artifact]}),

@@ -80,6 +80,7 @@ async def test_an_attempt_is_what_its_events_say(ledger: Ledger, walked: Ids, ex
     ):
         for name in names:
             assert getattr(attempt, name) == example(kind)[name], name
+    assert attempt.pauses == (example(EventKind.AGENT_PAUSED)["pause"],)
     taken = example(EventKind.SNAPSHOT_TAKEN)["snapshot"]
     assert isinstance(taken, Snapshot)
     assert attempt.snapshot == replace(taken, expired=True)

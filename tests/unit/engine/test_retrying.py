@@ -20,7 +20,7 @@ from codencer.engine.retrying import (
 from codencer.model.attempt import AgentOutcome, Attempt, AttemptState, Ending, ErrorKind, Snapshot
 from codencer.model.policy import Decision, Policy, Verdict
 from codencer.model.step import AdapterSettings, Base, FrozenSettings, Step, StepState
-from codencer.model.task import Provenance, SourceKind, TaskSpec
+from codencer.model.task import Provenance, SourceKind, TaskSpec, ValidationSpec
 from codencer.model.waiting import NextTry, Wait
 
 NOW = 1_700_000_000_000_000
@@ -86,6 +86,19 @@ def test_a_persons_own_words_come_first() -> None:
     assert found.feedback.startswith("use tabs\n\nAttempt 4")
 
 
+def test_a_hidden_validation_is_not_told_by_its_failure() -> None:
+    checks = (
+        ValidationSpec(name="secret-check", command="x", hidden=True),
+        ValidationSpec(name="open", command="x"),
+    )
+    step = replace(STEP, task=replace(STEP.task, validations=checks))
+    verdict = replace(VERDICT, reasons=("tests_failed: failed: open, secret-check", "timeout_once: y"))
+    policy = Policy(name="p", retry_when={"tests_failed": True})
+    cause = "validation secret-check failed: exit code 1"
+    found = plan(step, ATTEMPT, policy, verdict, cause=cause, now=NOW)
+    assert found.feedback == "Attempt 4 at this task did not do: it was not accepted\n- timeout_once: y"
+
+
 @pytest.mark.parametrize(("tries", "seconds"), [(1, 5), (2, 10), (3, 20), (19, 24 * 3600)])
 def test_the_backoff_doubles_up_to_a_day(tries: int, seconds: int) -> None:
     found = planned(replace(ATTEMPT, tries=tries), backoff_seconds=5, max_attempts=20)
@@ -117,7 +130,8 @@ def test_a_quota_is_waited_for_unless_another_agent_takes_over(kind: ErrorKind) 
 @given(st.none() | st.integers(-(2**63), 2**63), st.integers(1, 1000))
 def test_no_agent_makes_anybody_wait_longer_than_a_day(resets_at: int | None, count: int) -> None:
     seconds = recovery_seconds(resets_at, count, NOW)
-    assert 0 < seconds <= LONGEST_PAUSE_SECONDS
+    assert 0 <= seconds <= LONGEST_PAUSE_SECONDS
+    assert count == 1 or seconds >= 1, "nobody is asked again and again at once"
     if resets_at is None or resets_at <= NOW:
         assert seconds <= LONGEST_BACKOFF_SECONDS
 
