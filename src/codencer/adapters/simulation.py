@@ -89,6 +89,7 @@ class SimulationParser:
         outcome = replace(
             outcome,
             session_id=session if isinstance(session, str) else None,
+            input_tokens=None if self._tokens is None else 0,
             output_tokens=self._tokens,
             cost_microusd=self._microusd,
         )

@@ -21,6 +21,7 @@ from codencer.model.attempt import AttemptState, Ending, FileChange, Snapshot
 from codencer.model.codec import encode
 from codencer.model.event import EventKind
 from codencer.model.step import StepState
+from codencer.policy import content
 from codencer.workspace import diff, snapshot, validated
 
 
@@ -122,6 +123,7 @@ def _evidence(trip: Trip) -> Iterator[Sealable]:
     yield f"input.{_suffix(step.provenance.original_format)}", original, "text/plain"
     yield "task.json", json.dumps(encode(step.task), indent=2, sort_keys=True).encode(), "application/json"
     yield "environment.json", _environment(trip), "application/json"
+    yield "policy.json", content(policy_of(step)), "application/json"
     yield "prompt.txt", exchange / "prompt.txt", "text/plain"
     if attempt.pauses:
         yield "prompt-again.txt", exchange / "prompt-again.txt", "text/plain"

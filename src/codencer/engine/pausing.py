@@ -10,16 +10,18 @@ from dataclasses import replace
 from typing import Final
 
 from codencer.engine.admission import Waiting
+from codencer.engine.facts import spent
 from codencer.engine.policies import policy_of
-from codencer.engine.retrying import EXHAUSTED, falls_over, recovery_seconds
+from codencer.engine.retrying import EXHAUSTED, earlier, falls_over, recovery_seconds
 from codencer.engine.rooms import Trip
 from codencer.model.attempt import AgentOutcome, Attempt, Ending, Pause
 from codencer.model.event import EventKind
 from codencer.model.launch import ExitRecord
+from codencer.model.policy import Facts
 from codencer.model.ports import Adapter, Assignment
 from codencer.model.step import Step
 from codencer.model.waiting import Wait
-from codencer.policy import falls_over_at_once
+from codencer.policy import falls_over_at_once, over_budget
 
 MOST_PAUSES: Final = 10
 """Of one attempt. Without a stated time the first nine take four hours together."""
@@ -27,6 +29,17 @@ GO_ON: Final = (
     "You were interrupted because the model could not be used for a while. Your files are as you left them. "
     "Go on with your task where you stopped.\n"
 )
+_NOTHING: Final = Facts(
+    snapshot_complete=None,
+    changed_files=None,
+    forbidden_paths_touched=None,
+    paths_outside_scope=None,
+    protected_paths_changed=None,
+    failed_validations=(),
+    failed_warnings=(),
+    survivors=(),
+)
+"""Facts of an attempt of which only what it has used up is known yet."""
 _SESSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}\Z")
 """What may be passed on to a command line: an agent chose it, and it must not look like an option."""
 
@@ -34,7 +47,7 @@ _SESSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}\Z")
 async def rest(trip: Trip, adapter: Adapter, record: ExitRecord | None, outcome: AgentOutcome) -> bool:
     """Let the agent rest if it can go on later, and record that; False when its part is over."""
     pause = _pause(trip, adapter, record, outcome)
-    if pause is None:
+    if pause is None or await _over_budget(trip, record, outcome):
         return False
     await trip.record((EventKind.AGENT_PAUSED, {"pause": pause, "turn": turn_of(trip.step, trip.attempt)}))
     # A cancel that came meanwhile is met by this walk; a later one finds the attempt at rest.
@@ -74,6 +87,15 @@ def _pause(trip: Trip, adapter: Adapter, record: ExitRecord | None, outcome: Age
         output_tokens=outcome.output_tokens,
         cost_microusd=outcome.cost_microusd,
     )
+
+
+async def _over_budget(trip: Trip, record: ExitRecord | None, outcome: AgentOutcome) -> bool:
+    """Whether the step has used up already what its policy allows."""
+    step, attempt = trip.step, trip.attempt
+    attempts = await trip.rooms.ledger.read(lambda queries: queries.attempts(step.id))
+    now = replace(attempt, outcome=altogether(attempt, outcome), exit=record)
+    used = spent([*earlier(attempts, attempt), now])
+    return over_budget(policy_of(step), replace(_NOTHING, **vars(used)))
 
 
 def _has_another(step: Step, attempt: Attempt) -> bool:
