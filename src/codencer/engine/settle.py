@@ -12,32 +12,27 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from codencer.engine.collect import seal
-from codencer.engine.facts import Material, gather
+from codencer.engine.judging import JUDGED, Known, facts_of, known_of
 from codencer.engine.policies import policy_of
 from codencer.engine.resting import turn_of
-from codencer.engine.result import Findings, build_result, read_changes
-from codencer.engine.retrying import earlier, plan, told
-from codencer.engine.rooms import Entry, Rooms, Trip, the_step
+from codencer.engine.result import Findings, build_result
+from codencer.engine.retrying import plan, told
+from codencer.engine.rooms import Entry, Trip, the_step
 from codencer.engine.runs import cancel_step, hold_run
-from codencer.engine.validate import not_run
 from codencer.evidence import manifest
-from codencer.ledger import Queries, Transaction
+from codencer.ledger import Transaction
 from codencer.model.artifact import Artifact
-from codencer.model.attempt import Attempt, AttemptState, Ending, FileChange
+from codencer.model.attempt import Attempt, AttemptState, Ending
 from codencer.model.codec import encode
 from codencer.model.event import EventKind
 from codencer.model.ids import IdKind, new_id
 from codencer.model.lifecycle import advance, derive_state, is_retryable
-from codencer.model.policy import Facts, Policy, Verdict
-from codencer.model.step import SUCCESSFUL_STATES, Step, StepState
+from codencer.model.policy import Facts, Verdict
+from codencer.model.step import SUCCESSFUL_STATES, StepState
 from codencer.model.task import Severity
 from codencer.model.validation import ValidationResult
 from codencer.model.waiting import NextTry
 from codencer.policy import evaluate
-from codencer.workspace.diff import largest_file
-
-JUDGED = frozenset({Ending.BROKEN, Ending.TIMED_OUT, Ending.DECLINED, Ending.SUCCEEDED})
-"""Endings that policy is asked about: each but those that say nothing of the agent or its work."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +46,6 @@ class Conclusion:
     verdict: Verdict | None
     gate_id: str | None
     next_try: NextTry | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """What the ledger has of an attempt that is to be judged."""
-
-    step: Step
-    attempt: Attempt
-    artifacts: list[Artifact]
-    results: list[ValidationResult]
-    before: list[Attempt]
 
 
 async def settle(trip: Trip, fault: str = "") -> None:
@@ -82,41 +66,6 @@ async def settle(trip: Trip, fault: str = "") -> None:
     )
     sealed = await asyncio.to_thread(_seal_result, trip, conclusion, findings)
     await trip.record(*_entries(trip, conclusion, sealed), also=_also(trip, conclusion))
-
-
-def known_of(queries: Queries, step: Step, attempt: Attempt) -> Known:
-    """What is in the record about an attempt whose agent has ended."""
-    done = queries.validations(attempt.id)
-    return Known(
-        step=step,
-        attempt=attempt,
-        artifacts=queries.artifacts(attempt.id),
-        results=done + [not_run(spec) for spec in step.task.validations[len(done) :]],
-        before=earlier(queries.attempts(step.id), attempt),
-    )
-
-
-def facts_of(rooms: Rooms, policy: Policy, known: Known) -> tuple[Sequence[FileChange] | None, Facts]:
-    """The changes of an attempt and the facts that a policy gets; reads evidence, and git where it must."""
-    step, attempt, snapshot = known.step, known.attempt, known.attempt.snapshot
-    changes = read_changes(rooms.artifacts, known.artifacts)
-    base = step.base.commit
-    patch = next((each for each in known.artifacts if each.name == "diff.patch"), None)
-    largest = None
-    if base is not None and snapshot is not None:
-        largest = partial(largest_file, rooms.store, base, snapshot.tree)
-    material = Material(
-        step=step,
-        attempt=attempt,
-        policy=policy,
-        changes=changes,
-        results=known.results,
-        artifacts=known.artifacts,
-        before=known.before,
-        patch=rooms.artifacts.path(patch) if patch is not None else None,
-        largest=largest,
-    )
-    return changes, gather(material)
 
 
 def _conclude(trip: Trip, facts: Facts, known: Known, fault: str) -> Conclusion:
