@@ -16,6 +16,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from tests.faults import compiled
 
 # How long one example takes says nothing on a busy machine; pytest-timeout bounds the whole test.
 hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
@@ -119,3 +120,9 @@ def make_repo(tmp_path: Path) -> MakeRepo:
 def _git(top: Path, *arguments: str) -> None:
     done = subprocess.run(["git", *arguments], cwd=top, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"git {' '.join(arguments)}: {done.stderr}"
+
+
+@pytest.fixture(scope="session")
+def fault_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What makes a process believe that its disk fails or its clock was set; see tests/faults."""
+    return compiled(tmp_path_factory.mktemp("faults"))

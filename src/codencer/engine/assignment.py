@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from codencer.adapters import load
@@ -16,10 +17,16 @@ from codencer.errors import LaunchFailed
 from codencer.model.codec import encode
 from codencer.model.launch import Limits
 from codencer.model.ports import Adapter, Assignment, Probe
+from codencer.model.task import TaskSpec
 from codencer.process.launches import Order
 
 RESULT, REPORT = "result.json", "report.json"
 """Files of the exchange folder that the agent may write."""
+
+
+def _told(task: TaskSpec) -> TaskSpec:
+    """The task without what is hidden from the agent."""
+    return replace(task, validations=tuple(each for each in task.validations if not each.hidden))
 
 
 def adapter_of(trip: Trip) -> Adapter:
@@ -49,17 +56,12 @@ def surroundings(environ: Mapping[str, str], private: Mapping[str, str]) -> dict
     return {**environ, **private}
 
 
-def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
-    """Write the files that the agent is given, and return what is to be started.
-
-    Raises:
-        InvalidInput: a variable that the agent needs is not set, or the prompt cannot be passed.
-    """
-    layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
+def assignment_of(trip: Trip) -> Assignment:
+    """What the agent of this attempt is told; the same whenever it is asked, and nothing is written."""
+    step, attempt, layout = trip.step, trip.attempt, trip.rooms.layout
     exchange = layout.exchange(attempt.id)
-    exchange.mkdir(parents=True, exist_ok=True, mode=0o700)
     new = Assignment(
-        task=step.task,
+        task=_told(step.task),
         prompt=build_prompt(step.task, attempt.feedback),
         workspace=layout.workspace(attempt.id),
         task_file=exchange / "task.json",
@@ -67,9 +69,22 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
         result_file=exchange / RESULT,
         report_file=exchange / REPORT,
     )
-    assignment = resumed(attempt, new)
-    _write(assignment.task_file, json.dumps(encode(step.task), indent=2))
+    return resumed(attempt, new)
+
+
+def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
+    """Write the files that the agent is given, and return what is to be started.
+
+    Raises:
+        InvalidInput: a variable that the agent needs is not set, or the prompt cannot be passed.
+    """
+    layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
+    layout.exchange(attempt.id).mkdir(parents=True, exist_ok=True, mode=0o700)
+    assignment = assignment_of(trip)
+    _write(assignment.task_file, json.dumps(encode(assignment.task), indent=2))
     _write(assignment.prompt_file, assignment.prompt)
+    # What it reported before a pause is in the record of that pause.
+    assignment.report_file.unlink(missing_ok=True)
     launch = adapter.launch(assignment)
     private = trip.rooms.config.private_environment()
     env = for_agent(trip.rooms.environ, private, launch.env_names, launch.env_optional)

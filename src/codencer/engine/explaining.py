@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import PurePath
 
-from codencer.engine.judging import Known, facts_of, known_of
+from codencer.engine.knowing import Known, facts_of, known_of
 from codencer.engine.policies import FOLDER, policy_of
 from codencer.engine.reading import find_step
 from codencer.engine.rooms import Rooms, the_attempt

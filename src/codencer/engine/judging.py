@@ -1,80 +1,218 @@
-"""What the record and the evidence have of an attempt that is to be judged, and the facts in it.
+"""One validation from its first run to its result: on the validated tree, and on the base if asked.
 
-The same for an attempt that settles now and for one that somebody asks about years later.
+Each run gets the tree laid anew and a launch of its own. `clean` and an overlay ask for a fresh
+checkout, and the base always gets one: nothing the agent left behind is in it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from codencer.engine.facts import Material, gather
-from codencer.engine.result import read_changes
-from codencer.engine.retrying import earlier
-from codencer.engine.rooms import Rooms
-from codencer.engine.validate import not_run
-from codencer.errors import NotFound
-from codencer.ledger import Queries
+from codencer import validation
+from codencer.engine import baselines
+from codencer.engine.collect import output, seal
+from codencer.engine.environment import allowed
+from codencer.engine.grounds import Ground, agents_ground, fresh_ground, give_up, provision
+from codencer.engine.launching import Interrupted, clear_away, marker_of, supervise
+from codencer.engine.memory_cap import MIB
+from codencer.engine.rooms import Trip
+from codencer.ledger import Sealable
 from codencer.model.artifact import Artifact
-from codencer.model.attempt import Attempt, Ending, FileChange
-from codencer.model.policy import Facts, Policy
-from codencer.model.step import Step
-from codencer.model.validation import ValidationResult
-from codencer.workspace.diff import largest_file
-
-JUDGED = frozenset({Ending.BROKEN, Ending.TIMED_OUT, Ending.DECLINED, Ending.SUCCEEDED})
-"""Endings that policy is asked about: each but those that say nothing of the agent or its work."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """What the ledger has of an attempt that is to be judged."""
-
-    step: Step
-    attempt: Attempt
-    artifacts: list[Artifact]
-    results: list[ValidationResult]
-    before: list[Attempt]
+from codencer.model.codec import encode
+from codencer.model.event import EventKind
+from codencer.model.launch import Limits
+from codencer.model.task import ValidationSpec
+from codencer.model.validation import Outcome, ValidationState
+from codencer.process.launches import Order
+from codencer.validation.report import LARGEST_REPORT_BYTES
+from codencer.workspace.lay import Guard, lay_validated
+from codencer.workspace.overlay import lay_overlay
+from codencer.workspace.release import discard
 
 
-def known_of(queries: Queries, step: Step, attempt: Attempt) -> Known:
-    """What is in the record about an attempt whose agent has ended."""
-    done = queries.validations(attempt.id)
-    return Known(
-        step=step,
-        attempt=attempt,
-        artifacts=queries.artifacts(attempt.id),
-        results=done + [not_run(spec) for spec in step.task.validations[len(done) :]],
-        before=earlier(queries.attempts(step.id), attempt),
-    )
+@dataclass
+class Judging:
+    """One validation of one attempt; `evidence` are the files its runs have left so far."""
+
+    trip: Trip
+    ordinal: int
+    spec: ValidationSpec
+    evidence: list[Artifact] = field(default_factory=list)
+
+    @property
+    def number(self) -> int:
+        return self.ordinal + 1
+
+    async def run(self) -> None:
+        """Judge and record; a person's cancel leaves no result."""
+        runs = await self._here()
+        before = await self._on_base() if runs and _compares(self.spec) else []
+        if not runs or self.trip.cancelled:
+            return
+        refs = {artifact.name: artifact.path for artifact in self.evidence}
+        last = f"validation-{self.number}." + (f"retry-{len(runs) - 1}." if len(runs) > 1 else "")
+        result = validation.conclude(
+            self.spec, runs, before, (refs.get(f"{last}stdout.log"), refs.get(f"{last}stderr.log"))
+        )
+        await self.trip.record(
+            (EventKind.ARTIFACTS_STORED, {"artifacts": self.evidence}),
+            (EventKind.VALIDATION_FINISHED, {"ordinal": self.ordinal, "result": result}),
+        )
+
+    async def _here(self) -> list[Outcome]:
+        """The runs on the validated tree."""
+        fresh = self.spec.clean or self.spec.overlay is not None
+        ground = fresh_ground(self.trip) if fresh else agents_ground(self.trip)
+        try:
+            if fresh and (problem := await self._prepare(ground)):
+                return [problem]
+            lay = partial(self._lay, ground, guarded=not fresh)
+            return await self._runs(ground, lay, f"validation-{self.number}")
+        finally:
+            if fresh:
+                await give_up(self.trip, ground)
+
+    async def _on_base(self) -> list[Outcome]:
+        """The runs on the base commit: those of an earlier step, or new ones."""
+        trip, commit = self.trip, self.trip.step.base.commit or ""
+        folder = trip.rooms.layout.state / "baselines"
+        environment = allowed(trip.rooms.environ)
+        key = baselines.key_of(trip, self.spec, commit, environment)
+        runs = await asyncio.to_thread(baselines.known, folder, key)
+        if not runs:
+            ground = fresh_ground(trip)
+            try:
+                problem = await self._prepare(ground)
+                runs = [problem] if problem else await self._runs(ground, _nothing, f"baseline-{self.number}")
+            finally:
+                await give_up(trip, ground)
+            await asyncio.to_thread(baselines.keep, folder, key, runs)
+        told = json.dumps(encode(runs), indent=1).encode()
+        await self._seal([(f"baseline-{self.number}.json", told, "application/json")])
+        return runs
+
+    async def _prepare(self, ground: Ground) -> Outcome | None:
+        """Make a fresh checkout of the base; what kept it from being one is the outcome."""
+        made = await provision(self.trip, ground)
+        if made.success or self.trip.cancelled:
+            return None
+        error = f"the fresh checkout could not be provisioned: {made.summary}"
+        return Outcome(state=ValidationState.ERRORED, error=error)
+
+    async def _runs(self, ground: Ground, lay: Callable[[], None], kind: str) -> list[Outcome]:
+        """Run once, and again while it fails and may be tried again; none when cancelled."""
+        runs: list[Outcome] = []
+        while not self.trip.cancelled:
+            await asyncio.to_thread(lay)
+            await asyncio.to_thread(self._lay_over, ground)
+            outcome = await self._once(ground, kind, len(runs))
+            if outcome is None:
+                continue
+            runs.append(outcome)
+            if outcome.state is not ValidationState.FAILED or len(runs) > self.spec.retries:
+                return runs
+        return []
+
+    async def _once(self, ground: Ground, kind: str, earlier: int) -> Outcome | None:
+        """One launch to its end; None when an interruption cut it off."""
+        trip = self.trip
+        number = await clear_away(trip, kind)
+        folder = trip.rooms.layout.launch(trip.attempt.id, f"{kind}-{number}")
+        report = self._report_in(ground)
+        try:
+            record = await supervise(trip, folder, self._order(ground, folder))
+        except Interrupted:
+            return None
+        if trip.cancelled:
+            return None
+        found = await asyncio.to_thread(_read_report, report, ground.workspace) if report else None
+        prefix = f"{kind}." + (f"retry-{earlier}." if earlier else "")
+        files = output(folder, prefix)
+        if found is not None:
+            files.append((f"{prefix}report.xml", found, "application/xml"))
+        await self._seal(files)
+        return validation.judge_run(self.spec, record, found)
+
+    def _report_in(self, ground: Ground) -> Path | None:
+        path = validation.report_path(self.spec)
+        return ground.workspace / path if path is not None else None
+
+    def _order(self, ground: Ground, folder: Path) -> Order:
+        trip, launch = self.trip, validation.launch(self.spec)
+        return Order(
+            launch=launch,
+            limits=Limits(
+                wall_seconds=self.spec.timeout_seconds,
+                output_bytes=trip.step.frozen.max_output_bytes,
+                grace_seconds=trip.step.frozen.grace_seconds,
+            ),
+            cwd=ground.workspace,
+            env=allowed(trip.rooms.environ) | launch.env,
+            marker=marker_of(trip, folder),
+            memory_bytes=trip.step.frozen.memory_cap_mb * MIB,
+        )
+
+    def _lay(self, ground: Ground, *, guarded: bool) -> None:
+        """Make the files of a ground those of the validated tree."""
+        trip, snapshot = self.trip, self.trip.attempt.snapshot
+        assert snapshot is not None  # validations run after it
+        lay_validated(
+            trip.rooms.store,
+            ground.settings(trip.step.frozen.git_settings),
+            workspace=ground.workspace,
+            index=ground.index,
+            base=trip.step.base.commit or "",
+            tree=snapshot.validated_tree,
+            guard=_guard(trip) if guarded else None,
+        )
+
+    def _lay_over(self, ground: Ground) -> None:
+        """Lay the overlay, and take away a report that this run has not written."""
+        digest = self.trip.step.frozen.overlays.get(self.spec.name)
+        if digest is not None:
+            lay_overlay(self.trip.rooms.layout.overlay(digest), ground.workspace)
+        if (report := self._report_in(ground)) is not None and _is_inside(report, ground.workspace):
+            discard(report)
+
+    async def _seal(self, files: list[Sealable]) -> None:
+        self.evidence += await asyncio.to_thread(seal, self.trip, files)
 
 
-def facts_of(rooms: Rooms, policy: Policy, known: Known) -> tuple[Sequence[FileChange] | None, Facts]:
-    """The changes of an attempt and the facts that a policy gets; reads evidence, and git where it must."""
-    step, attempt, snapshot = known.step, known.attempt, known.attempt.snapshot
-    changes = read_changes(rooms.artifacts, known.artifacts)
-    base = step.base.commit
-    largest = None
-    if base is not None and snapshot is not None:
-        largest = partial(largest_file, rooms.store, base, snapshot.tree)
-    material = Material(
-        step=step,
-        attempt=attempt,
-        policy=policy,
-        changes=changes,
-        results=known.results,
-        artifacts=known.artifacts,
-        before=known.before,
-        patch=_patch(rooms, known.artifacts),
-        largest=largest,
-    )
-    return changes, gather(material)
+def _compares(spec: ValidationSpec) -> bool:
+    return spec.baseline or spec.must_fail_before
 
 
-def _patch(rooms: Rooms, artifacts: Sequence[Artifact]) -> Path | None:
-    """The patch in the evidence; None when there is none, or it is not there any more."""
-    found = next((each for each in artifacts if each.name == "diff.patch"), None)
-    try:
-        return rooms.artifacts.path(found) if found is not None else None
-    except NotFound:
+def _nothing() -> None:
+    """The base was just filled in: there is nothing else to lay."""
+
+
+def _guard(trip: Trip) -> Guard | None:
+    """Ignored files below protected paths go, too, when they are younger than the agent's launch."""
+    globs = trip.step.task.protected_paths
+    if not globs or trip.attempt.launch is None:
         return None
+    # The first one that was set up: after a pause there are several.
+    orders = (folder / "launch.json" for folder in trip.rooms.layout.launches(trip.attempt.id, "agent"))
+    since_ns = min(order.stat().st_mtime_ns for order in orders if order.exists())
+    return Guard(globs=globs, since_ns=since_ns)
+
+
+def _is_inside(path: Path, workspace: Path) -> bool:
+    """Whether the way to a file stays in the workspace, whatever links lie on it."""
+    return Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(workspace))
+
+
+def _read_report(path: Path, workspace: Path) -> bytes | None:
+    """What the command left, one byte more than is read of a report at most; None when there is no file."""
+    if not _is_inside(path, workspace):
+        return None
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as file:
+            return file.read(LARGEST_REPORT_BYTES + 1)
+    return None

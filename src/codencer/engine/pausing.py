@@ -108,8 +108,6 @@ def resumed(attempt: Attempt, assignment: Assignment) -> Assignment:
     """What an agent is given that goes on after a pause: its conversation, and no second task."""
     if not attempt.pauses:
         return assignment
-    # What it reported before its pause is in the record of that pause.
-    assignment.report_file.unlink(missing_ok=True)
     again = assignment.prompt_file.with_name("prompt-again.txt")
     return replace(assignment, prompt=GO_ON, prompt_file=again, session_id=attempt.pauses[-1].session_id)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from codencer.engine.collect import seal
-from codencer.engine.judging import JUDGED, Known, facts_of, known_of
+from codencer.engine.knowing import JUDGED, Known, facts_of, known_of
 from codencer.engine.policies import policy_of
 from codencer.engine.resting import turn_of
 from codencer.engine.result import Findings, build_result

@@ -138,6 +138,8 @@ class FrozenSettings:
     priority: int = 0
     fallbacks: tuple[AdapterSettings, ...] = ()
     policy: Policy | None = None
+    overlays: dict[str, str] = field(default_factory=dict)
+    """What was captured of each validation's overlay: SHA-256 of its archive, by the validation's name."""
 
     def agent(self, fallback: int) -> AdapterSettings:
         """The adapter of an attempt: 0 is the step's own, then its fallbacks in order."""
