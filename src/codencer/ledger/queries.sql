@@ -52,6 +52,9 @@ SELECT * FROM step_records WHERE run_id = :run_id ORDER BY position;
 -- name: pending_steps
 SELECT * FROM step_records WHERE state = 'pending' ORDER BY seq;
 
+-- name: tried_again_steps
+SELECT * FROM step_records WHERE state = 'failed_retryable' ORDER BY seq;
+
 -- name: attempt
 SELECT * FROM attempts WHERE id = :id;
 

@@ -38,11 +38,18 @@ from codencer.ledger import verify
 SOURCE = Path(codencer.__file__).parents[1]
 SECONDS = 40
 PROVISIONING = {"provisioning": {"copy": [".env"], "hooks": {"post_create": "echo made > made.txt"}}}
+AGAIN = {
+    "version": "v1",
+    "name": "again",
+    "retry_when": {"adapter_process_failed": True, "backoff_seconds": 1, "from": "snapshot"},
+    "continue_when": {},
+}
 FILES = {
     "README.md": "A repository.\n",
     "code.txt": "broken\n",
     ".gitignore": ".env\n",
     ".codencer/workspace.json": json.dumps(PROVISIONING),
+    ".codencer/policies/again.yaml": json.dumps(AGAIN),
 }
 
 
