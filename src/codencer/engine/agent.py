@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from codencer.engine.assignment import adapter_of, order_for, usable
+from codencer.engine.conversation import attend
 from codencer.engine.launching import marker_of, never_began, watch
 from codencer.engine.rooms import Trip
 from codencer.engine.transcript import read_outcome
@@ -18,7 +19,7 @@ from codencer.errors import CodencerError
 from codencer.model.attempt import AgentOutcome, AttemptState, Ending, ErrorKind
 from codencer.model.event import EventKind
 from codencer.model.launch import ExitRecord
-from codencer.model.ports import Adapter
+from codencer.model.ports import Adapter, TwoWayAdapter
 from codencer.model.step import StepState
 from codencer.process.launches import Order
 
@@ -41,9 +42,13 @@ async def run_agent(trip: Trip) -> None:
         await _conclude(trip, None, _broken(f"the agent could not be started: {refusal.__cause__}"))
         return
     await _note_start(trip, folder)
-    record = await watch(trip, folder, marker_of(trip, folder))
+    if isinstance(adapter, TwoWayAdapter):
+        record = await attend(trip, adapter, folder, marker_of(trip, folder))
+    else:
+        record = await watch(trip, folder, marker_of(trip, folder))
     trip.timings["run"] = (time.monotonic_ns() - began) // 1_000_000
-    outcome = await asyncio.to_thread(read_outcome, trip, adapter, folder, record)
+    questions = await trip.rooms.ledger.read(lambda queries: queries.questions(trip.attempt.id))
+    outcome = await asyncio.to_thread(read_outcome, trip, adapter, folder, record, questions)
     if trip.cancelled:
         outcome = replace(outcome, ending=Ending.CANCELLED, summary="cancelled while the agent was running")
     await _conclude(trip, record, outcome)

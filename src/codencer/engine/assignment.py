@@ -48,6 +48,21 @@ def surroundings(environ: Mapping[str, str], private: Mapping[str, str]) -> dict
     return {**environ, **private}
 
 
+def assignment_of(trip: Trip) -> Assignment:
+    """What the adapter is given for this attempt: the same, however often it is asked for."""
+    layout, attempt = trip.rooms.layout, trip.attempt
+    exchange = layout.exchange(attempt.id)
+    return Assignment(
+        task=trip.step.task,
+        prompt=build_prompt(trip.step.task, attempt.feedback),
+        workspace=layout.workspace(attempt.id),
+        task_file=exchange / "task.json",
+        prompt_file=exchange / "prompt.txt",
+        result_file=exchange / RESULT,
+        report_file=exchange / REPORT,
+    )
+
+
 def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
     """Write the files that the agent is given, and return what is to be started.
 
@@ -55,17 +70,8 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
         InvalidInput: a variable that the agent needs is not set, or the prompt cannot be passed.
     """
     layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
-    exchange = layout.exchange(attempt.id)
-    exchange.mkdir(parents=True, exist_ok=True, mode=0o700)
-    assignment = Assignment(
-        task=step.task,
-        prompt=build_prompt(step.task, attempt.feedback),
-        workspace=layout.workspace(attempt.id),
-        task_file=exchange / "task.json",
-        prompt_file=exchange / "prompt.txt",
-        result_file=exchange / RESULT,
-        report_file=exchange / REPORT,
-    )
+    assignment = assignment_of(trip)
+    layout.exchange(attempt.id).mkdir(parents=True, exist_ok=True, mode=0o700)
     assignment.task_file.write_text(json.dumps(encode(step.task), indent=2), encoding="utf-8")
     assignment.prompt_file.write_text(assignment.prompt, encoding="utf-8")
     launch = adapter.launch(assignment)
@@ -87,5 +93,6 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
         cwd=assignment.workspace,
         env=env,
         marker=marker_of(trip, layout.launch(attempt.id, name)),
+        two_way=launch.two_way,
         memory_bytes=step.frozen.memory_cap_mb * MIB,
     )

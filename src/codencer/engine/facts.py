@@ -14,13 +14,14 @@ _EXPECTED = {
     "task.json",
     "environment.json",
     "prompt.txt",
-    "stdout.log",
     "stderr.log",
     "transcript.jsonl",
     "diff.patch",
     "changed_files.json",
 }
 """What every attempt whose agent ended well leaves as evidence before it is judged."""
+_SAID = {"stdout.log", "conversation.log"}
+"""One of these, too: what it printed, or what was said."""
 
 
 def gather(
@@ -32,6 +33,7 @@ def gather(
 ) -> Facts:
     """Facts of one attempt; `changes` is None when there is no snapshot to compare."""
     snapshot = attempt.snapshot
+    names = {artifact.name for artifact in artifacts}
     survivors = attempt.exit.survivors if attempt.exit else ()
     return Facts(
         snapshot_complete=snapshot.complete if snapshot else None,
@@ -42,7 +44,7 @@ def gather(
         failed_validations=_failed(results, Severity.ERROR),
         failed_warnings=_failed(results, Severity.WARNING),
         survivors=tuple(f"{process.pid} {process.name}" for process in survivors),
-        artifacts_complete={artifact.name for artifact in artifacts} >= _EXPECTED,
+        artifacts_complete=names >= _EXPECTED and bool(names & _SAID),
         attempts=attempt.number,
     )
 

@@ -1,10 +1,12 @@
 """Everything the faces read about a step: result, evidence, diff, logs, whereabouts."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codencer.engine.addresses import identifier, step_address
+from codencer.engine.collect import CONVERSATION
+from codencer.engine.questions import of_step, still_open
 from codencer.engine.result import Findings, build_result, read_changes
 from codencer.engine.rooms import Rooms, the_attempt, the_step
 from codencer.engine.steps import newest_snapshot
@@ -18,6 +20,7 @@ from codencer.model.ids import IdKind
 from codencer.model.result import ResultSpec
 from codencer.model.step import Step
 from codencer.model.validation import ValidationResult
+from codencer.process.frames import LOG
 from codencer.workspace import diff
 
 
@@ -68,18 +71,13 @@ async def result(rooms: Rooms, address: str) -> ResultSpec:
             results=step_validations(queries, step),
             artifacts=step_artifacts(queries, step),
             gate_id=next((gate.id for gate in gates if gate.step_id == step.id), None),
+            open_questions=[each.text for each in still_open(of_step(queries, step))],
         )
         return step, _newest(queries, step), findings
 
     step, attempt, found = await rooms.ledger.read(read)
     changes = await asyncio.to_thread(read_changes, rooms.artifacts, found.artifacts)
-    findings = Findings(
-        results=found.results,
-        changes=changes or (),
-        artifacts=found.artifacts,
-        gate_id=found.gate_id,
-    )
-    return build_result(step, attempt, findings)
+    return build_result(step, attempt, replace(found, changes=changes or ()))
 
 
 async def artifact(rooms: Rooms, address: str) -> tuple[Artifact, Path]:
@@ -126,12 +124,15 @@ async def log_file(rooms: Rooms, address: str, *, stderr: bool) -> LogFile:
         return step, _newest(queries, step), step_artifacts(queries, step)
 
     step, attempt, artifacts = await rooms.ledger.read(read)
+    names = (f"{name}.log",) if stderr else (f"{name}.log", CONVERSATION)
     for record in artifacts:
-        if record.name == f"{name}.log":
+        if record.name in names:
             return LogFile(path=rooms.artifacts.path(record), growing=False)
     if attempt is None or attempt.launch is None:
         raise NotFound(f"step {step.id} is {step.state}: no agent was started, so there is no log")
-    path = rooms.layout.launch(attempt.id, attempt.launch) / name
+    folder = rooms.layout.launch(attempt.id, attempt.launch)
+    two_way = not stderr and await asyncio.to_thread((folder / LOG).exists)
+    path = folder / (LOG if two_way else name)
     return LogFile(path=path, growing=attempt.outcome is None)
 
 

@@ -42,13 +42,16 @@ Entry = tuple[EventKind, Mapping[str, object]]
 class Trip:
     """One attempt on its walk. `step` and `attempt` are what the ledger said last.
 
-    `stop` is set when a person cancels; whoever waits for a process watches it.
+    `stop` is set when a person cancels; whoever waits for a process watches it. `news` is set when a
+    question of its agent was answered; `asking` says in words which one waits for a person.
     """
 
     rooms: Rooms
     step: Step
     attempt: Attempt
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    asking: str = ""
     timings: dict[str, int] = field(default_factory=dict)
 
     @property

@@ -31,6 +31,9 @@ def with_another(*statements: str) -> list[Migration]:
     return [*shipped(), Migration(number=len(shipped()) + 1, statements=statements)]
 
 
+CURRENT = len(shipped())
+
+
 def version(path: Path) -> int:
     """Read user_version from the file's header (https://sqlite.org/fileformat.html)."""
     return int.from_bytes(path.read_bytes()[60:64], "big")
@@ -75,12 +78,12 @@ def test_a_migration_is_preceded_by_a_backup(recorded: Path) -> None:
     connection = open_for_writing(recorded, migrations)
     assert connection.execute("SELECT x FROM later").get == 1
     connection.close()
-    assert version(recorded) == 2
-    backup = recorded.with_name("codencer.db.v1.bak")
-    assert (version(backup), stat.S_IMODE(backup.stat().st_mode)) == (1, 0o600)
+    assert version(recorded) == CURRENT + 1
+    backup = recorded.with_name(f"codencer.db.v{CURRENT}.bak")
+    assert (version(backup), stat.S_IMODE(backup.stat().st_mode)) == (CURRENT, 0o600)
     report = verify(backup)
     assert (report.ok, report.events) == (True, 1)
-    assert sorted(file.name for file in recorded.parent.iterdir()) == ["codencer.db", "codencer.db.v1.bak"]
+    assert sorted(file.name for file in recorded.parent.iterdir()) == ["codencer.db", backup.name]
     # The backup is a ledger itself.
     ledger = Ledger.open(backup)
     assert len(asyncio.run(ledger.read(Queries.runs))) == 1
@@ -89,16 +92,28 @@ def test_a_migration_is_preceded_by_a_backup(recorded: Path) -> None:
 
 def test_a_failing_migration_changes_nothing(recorded: Path) -> None:
     migrations = with_another("CREATE TABLE later (x INTEGER) STRICT", "INSERT INTO nowhere VALUES (1)")
-    with pytest.raises(LedgerFailed, match=r"codencer\.db\.v1\.bak"):
+    with pytest.raises(LedgerFailed, match=rf"codencer\.db\.v{CURRENT}\.bak"):
         open_for_writing(recorded, migrations)
-    assert version(recorded) == 1
+    assert version(recorded) == CURRENT
     assert verify(recorded).ok
     broken = with_another("INSERT INTO submissions VALUES ('nobody', '', '', '')")
     with pytest.raises(LedgerFailed, match="do not exist"):
         open_for_writing(recorded, broken)
-    assert version(recorded) == 1
+    assert version(recorded) == CURRENT
     open_for_writing(recorded, with_another("CREATE TABLE later (x INTEGER) STRICT")).close()
-    assert version(recorded) == 2
+    assert version(recorded) == CURRENT + 1
+
+
+def test_every_older_ledger_is_brought_up_to_date(tmp_path: Path, start_run: StartRun) -> None:
+    for known in range(1, CURRENT):
+        path = tmp_path / str(known) / "codencer.db"
+        open_for_writing(path, shipped()[:known]).close()
+        ledger = Ledger.open(path)
+        asyncio.run(ledger.write(start_run("one")))
+        ledger.close()
+        assert version(path) == CURRENT
+        assert version(path.with_name(f"codencer.db.v{known}.bak")) == known
+        assert verify(path).ok
 
 
 def test_a_newer_ledger_stays_byte_for_byte(recorded: Path) -> None:
