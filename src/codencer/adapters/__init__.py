@@ -20,7 +20,15 @@ _BUILT_IN: Mapping[str, str] = {
     "acp-gemini": "codencer.adapters.acp.adapter",
     "acp-opencode": "codencer.adapters.acp.adapter",
     "acp-qwen": "codencer.adapters.acp.adapter",
+    "aider": "codencer.adapters.aider",
+    "claude": "codencer.adapters.claude",
+    "codex": "codencer.adapters.codex",
+    "copilot": "codencer.adapters.copilot",
+    "gemini": "codencer.adapters.gemini",
+    "mini-swe-agent": "codencer.adapters.mini_swe_agent",
     "openclaw-acpx": "codencer.adapters.acp.acpx",
+    "opencode": "codencer.adapters.opencode",
+    "qwen": "codencer.adapters.qwen",
     "simulation": "codencer.adapters.simulation",
 }
 _OF_THE_USER: Mapping[AgentProtocol, str] = {

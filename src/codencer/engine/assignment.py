@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from codencer.adapters import load
@@ -15,10 +16,16 @@ from codencer.errors import LaunchFailed
 from codencer.model.codec import encode
 from codencer.model.launch import Limits
 from codencer.model.ports import Adapter, Assignment, Probe
+from codencer.model.task import TaskSpec
 from codencer.process.launches import Order
 
 RESULT, REPORT = "result.json", "report.json"
 """Files of the exchange folder that the agent may write."""
+
+
+def _told(task: TaskSpec) -> TaskSpec:
+    """The task without what is hidden from the agent."""
+    return replace(task, validations=tuple(each for each in task.validations if not each.hidden))
 
 
 def adapter_of(trip: Trip) -> Adapter:
@@ -49,12 +56,12 @@ def surroundings(environ: Mapping[str, str], private: Mapping[str, str]) -> dict
 
 
 def assignment_of(trip: Trip) -> Assignment:
-    """What the adapter is given for this attempt: the same, however often it is asked for."""
-    layout, attempt = trip.rooms.layout, trip.attempt
+    """What the agent of this attempt is told; the same whenever it is asked, and nothing is written."""
+    step, attempt, layout = trip.step, trip.attempt, trip.rooms.layout
     exchange = layout.exchange(attempt.id)
     return Assignment(
-        task=trip.step.task,
-        prompt=build_prompt(trip.step.task, attempt.feedback),
+        task=_told(step.task),
+        prompt=build_prompt(step.task, attempt.feedback),
         workspace=layout.workspace(attempt.id),
         task_file=exchange / "task.json",
         prompt_file=exchange / "prompt.txt",
@@ -70,9 +77,9 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
         InvalidInput: a variable that the agent needs is not set, or the prompt cannot be passed.
     """
     layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
-    assignment = assignment_of(trip)
     layout.exchange(attempt.id).mkdir(parents=True, exist_ok=True, mode=0o700)
-    assignment.task_file.write_text(json.dumps(encode(step.task), indent=2), encoding="utf-8")
+    assignment = assignment_of(trip)
+    assignment.task_file.write_text(json.dumps(encode(assignment.task), indent=2), encoding="utf-8")
     assignment.prompt_file.write_text(assignment.prompt, encoding="utf-8")
     launch = adapter.launch(assignment)
     private = trip.rooms.config.private_environment()

@@ -13,8 +13,10 @@ from codencer.adapters.acp.requests import permission
 from codencer.adapters.acp.script import Script
 from codencer.adapters.acp.steps import LONGEST_SESSION, Refused
 from codencer.adapters.acp.turn import Turn
-from codencer.adapters.acp.wire import Json, MessageReader, Noise, mapping, text
+from codencer.adapters.acp.wire import Json, MessageReader, Noise, mapping
+from codencer.adapters.objects import text_at
 from codencer.adapters.programs import Program, built_in, examine, executable
+from codencer.adapters.variables import FOLDERS, MODELS, PROXIES
 from codencer.errors import InvalidInput
 from codencer.model.attempt import AgentEvent, AgentOutcome
 from codencer.model.launch import ExitRecord, Launch
@@ -28,15 +30,22 @@ PROGRAM = Program(
     newest="0.19.1",
     install="npm install -g acpx@0.19.1",
 )
-_ENVIRONMENT = (
-    *("ACPX_*", "ANTHROPIC_*", "CLAUDE_*", "OPENAI_*", "CODEX_*", "GEMINI_*", "GOOGLE_*", "QWEN_*"),
-    *("OPENCODE_*", "COPILOT_*", "GH_TOKEN", "GITHUB_TOKEN", "IS_SANDBOX"),
+_VARIABLES = (
+    "ACPX_*",
+    "CLAUDE_*",
+    "CODEX_*",
+    "COPILOT_*",
+    "GH_TOKEN",
+    "GITHUB_TOKEN",
+    "OPENCODE_*",
+    "QWEN_*",
 )
+"""Of the agents that it drives."""
 _OPENING = ("session/new", "session/load")
 
 
 def make(name: str, settings: AdapterSettings | None, checkout: Path | None) -> "Acpx":
-    settings = built_in(name, settings)
+    settings = built_in(name, settings, asks=True)
     if settings.approvals is not Approvals.ALLOW:
         # It refuses what it is asked, but makes no agent ask: some begin in a mode in which they do not.
         raise InvalidInput(
@@ -69,7 +78,7 @@ class Acpx:
                 *("exec", "--file", "-"),
             ),
             env_names=settings.env,
-            env_optional=_ENVIRONMENT,
+            env_optional=(*FOLDERS, *PROXIES, *MODELS, *_VARIABLES, "IS_SANDBOX"),
             stdin=assignment.prompt.encode("utf-8", "replace"),
         )
 
@@ -99,7 +108,7 @@ class AcpxParser:
         if isinstance(message, Noise):
             yield from self._turn.noise(message.text)
             return
-        method, number = text(message.get("method")), repr(message.get("id"))
+        method, number = text_at(message, "method"), repr(message.get("id"))
         params = mapping(message.get("params"))
         match method:
             case "":
@@ -126,7 +135,7 @@ class AcpxParser:
         if not method or self._turn.over:
             return
         if method in _OPENING and "error" not in message:
-            self._turn.opened(text(result.get("sessionId"))[:LONGEST_SESSION] or "unnamed", result)
+            self._turn.opened(text_at(result, "sessionId")[:LONGEST_SESSION] or "unnamed", result)
             return
         if "error" in message:
             refusal = Refused(method, mapping(message["error"]))

@@ -7,15 +7,14 @@ of a code (gemini), as a word in `data` (claude), or only in a text (qwen, copil
 import re
 from collections.abc import Mapping
 
-from codencer.adapters.acp.wire import mapping, text
 from codencer.adapters.lines import printable
+from codencer.adapters.objects import text_at
+from codencer.adapters.tally import LONGEST_ERROR, kind_of_status
 from codencer.model.attempt import ErrorKind
 
 AUTH_REQUIRED = -32000
-LONGEST_ERROR = 1000
 
 _STATUS = re.compile(r'(?:^|\bHTTP |error:? |status(?: code)?:? |"code": ?)([45][0-9]{2})\b', re.IGNORECASE)
-_KINDS = {401: ErrorKind.AUTH, 403: ErrorKind.AUTH, 402: ErrorKind.QUOTA, 429: ErrorKind.QUOTA}
 _WORDS = (
     (ErrorKind.AUTH, r"authenticat|unauthori[sz]ed|api[ _-]?key|not (?:logged|signed) in"),
     (ErrorKind.QUOTA, r"quota|rate[ _-]?limit|usage limit|billing|out of credit|payment"),
@@ -26,33 +25,22 @@ _BY_WORDS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern i
 
 def blame(error: Mapping[str, object]) -> tuple[ErrorKind, str]:
     """The kind of a JSON-RPC error, and what it says."""
-    data, code = error.get("data"), error.get("code")
-    details = mapping(data)
-    said = [
-        text(error.get("message")),
-        text(data),
-        text(details.get("details")),
-        text(details.get("message")),
-    ]
+    said = (
+        text_at(error, *path) for path in (("message",), ("data",), ("data", "details"), ("data", "message"))
+    )
     told = ": ".join(dict.fromkeys(each for each in said if each))
+    code = error.get("code")
     shown = " ".join(printable(told, LONGEST_ERROR).split()) or f"error {code!a}"
     if code == AUTH_REQUIRED:
         return ErrorKind.AUTH, shown
-    if (kind := _of_status(code)) is not None:
-        return kind, shown
-    return kind_of(f"{told} {text(details.get('errorKind'))}"), shown
+    if isinstance(code, int) and 400 <= code < 600:
+        return kind_of_status(code), shown
+    return kind_of(f"{told} {text_at(error, 'data', 'errorKind')}"), shown
 
 
 def kind_of(words: str) -> ErrorKind:
     """The kind of failure that a text speaks of."""
     found = _STATUS.search(words)
-    if found is not None and (kind := _of_status(int(found[1]))) is not None:
+    if found is not None and (kind := kind_of_status(int(found[1]))) is not ErrorKind.CRASH:
         return kind
     return next((kind for kind, pattern in _BY_WORDS if pattern.search(words)), ErrorKind.CRASH)
-
-
-def _of_status(code: object) -> ErrorKind | None:
-    """The kind of an HTTP status; None when it says nothing about whose fault it was."""
-    if type(code) is not int:
-        return None
-    return ErrorKind.OVERLOAD if 500 <= code < 600 else _KINDS.get(code)

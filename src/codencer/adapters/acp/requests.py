@@ -4,10 +4,11 @@ A request becomes something for the engine to do, with the key of its answer; on
 understood, or that this client does not offer, is answered here.
 """
 
+from codencer.adapters import telling
 from codencer.adapters.acp import wire
 from codencer.adapters.acp.tools import Tools
-from codencer.adapters.acp.wire import Json, count, mapping, sequence, text
-from codencer.adapters.lines import one_line
+from codencer.adapters.acp.wire import Json, mapping, sequence
+from codencer.adapters.objects import count_at, text_at
 from codencer.model.dialogue import Due, FileRead, FileWrite, Message, Option, OptionKind, PermissionRequest
 
 MOST_OPTIONS = 20
@@ -22,10 +23,10 @@ def understood(message: Json, key: str, tools: Tools) -> Due:
         case "session/request_permission":
             return permission(params, key, tools)
         case "fs/read_text_file" if _is_path(params.get("path")):
-            first, lines = count(params.get("line")), count(params.get("limit"))
-            return FileRead(key=key, path=text(params["path"]), first=first, lines=lines)
+            first, lines = count_at(params, "line"), count_at(params, "limit")
+            return FileRead(key=key, path=text_at(params, "path"), first=first, lines=lines)
         case "fs/write_text_file" if _is_path(params.get("path")) and isinstance(params.get("content"), str):
-            return FileWrite(key=key, path=text(params["path"]), text=text(params["content"]))
+            return FileWrite(key=key, path=text_at(params, "path"), text=text_at(params, "content"))
         case "fs/read_text_file" | "fs/write_text_file":
             refusal = wire.error(message["id"], wire.INVALID_PARAMS, "Invalid params")
         case _:
@@ -44,11 +45,11 @@ def permission(params: Json, key: str, tools: Tools) -> PermissionRequest:
 def _options(params: Json) -> tuple[Option, ...]:
     """The options that can be recorded and chosen; a strange one is left out."""
     found: dict[str, Option] = {}
-    for each in map(mapping, sequence(params.get("options"))[:MOST_OPTIONS]):
-        identifier, kind = text(each.get("optionId")), text(each.get("kind"))
+    for each in sequence(params.get("options"))[:MOST_OPTIONS]:
+        identifier, kind = text_at(each, "optionId"), text_at(each, "kind")
         usable = 0 < len(identifier) <= LONGEST_OPTION and identifier.isprintable()
         if usable and kind in tuple(OptionKind):
-            name = one_line(text(each.get("name"))[:LONGEST_OPTION]) or identifier
+            name = telling.shown(text_at(each, "name")) or identifier
             found.setdefault(identifier, Option(id=identifier, name=name, kind=OptionKind(kind)))
     return tuple(found.values())
 

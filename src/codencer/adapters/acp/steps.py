@@ -12,7 +12,8 @@ from codencer import __version__
 from codencer.adapters.acp.faults import AUTH_REQUIRED, blame
 from codencer.adapters.acp.script import Script
 from codencer.adapters.acp.turn import Turn
-from codencer.adapters.acp.wire import Json, mapping, sequence, text
+from codencer.adapters.acp.wire import Json, mapping, sequence
+from codencer.adapters.objects import look, text_at
 from codencer.model.attempt import ErrorKind
 from codencer.model.ports import Assignment
 
@@ -62,7 +63,7 @@ def converse(script: Script, given: Assignment | None, turn: Turn) -> Steps:
     _check(hello, given)
     opened = yield from _open(script, given)
     earlier = given.session_id if given else None
-    session = text(opened.get("sessionId"))[:LONGEST_SESSION] or earlier
+    session = text_at(opened, "sessionId")[:LONGEST_SESSION] or earlier
     if not session:
         raise Unable(ErrorKind.MALFORMED, "it opened a conversation and gave it no name")
     turn.opened(session, opened)
@@ -93,7 +94,7 @@ def _check(hello: Json, given: Assignment | None) -> None:
             f"it speaks version {version!a} of the Agent Client Protocol; understood is {PROTOCOL_VERSION}",
         )
     resuming = given is not None and given.session_id is not None
-    if resuming and mapping(hello.get("agentCapabilities")).get("loadSession") is not True:
+    if resuming and look(hello, "agentCapabilities", "loadSession") is not True:
         raise Unable(ErrorKind.CRASH, "it cannot take up an earlier conversation")
 
 
@@ -114,8 +115,7 @@ def _open(script: Script, given: Assignment | None) -> Answer:
 
 def _mode(script: Script, opened: Json) -> str | None:
     """The mode to set; None leaves the agent in the one it begins with."""
-    modes = mapping(opened.get("modes"))
-    offered = [text(mapping(each).get("id")) for each in sequence(modes.get("availableModes"))]
+    offered = [text_at(each, "id") for each in sequence(look(opened, "modes", "availableModes"))]
     mode = next((each for each in script.modes if each in offered), None)
     if mode is None and script.must_ask and script.modes:
         raise Unable(
@@ -130,6 +130,6 @@ def _model(model: str, session: str, opened: Json, turn: Turn) -> Step:
     for option in map(mapping, sequence(opened.get("configOptions"))):
         if option.get("category") == "model":
             turn.usage.chose(model)
-            params: Json = {"sessionId": session, "configId": text(option.get("id")), "value": model}
+            params: Json = {"sessionId": session, "configId": text_at(option, "id"), "value": model}
             return Step("model", "session/set_config_option", params)
     raise Unable(ErrorKind.CRASH, f"it does not let a model be chosen, so {model!a} cannot be used")

@@ -6,21 +6,23 @@ none of those with which an agent of its kind reports a failure.
 
 from collections.abc import Iterator, Mapping
 
+from codencer.adapters import telling
 from codencer.adapters.acp.faults import kind_of
 from codencer.adapters.acp.script import Script
+from codencer.adapters.acp.tools import LONGEST_ID
 from codencer.adapters.acp.updates import Updates
 from codencer.adapters.acp.usage import Usage
-from codencer.adapters.acp.wire import text
 from codencer.adapters.command import Conclusion, conclude
 from codencer.adapters.fragment import Fragment, read_fragment
-from codencer.adapters.lines import one_line, printable, shortened
+from codencer.adapters.lines import printable
+from codencer.adapters.objects import text_at
+from codencer.adapters.tally import LONGEST_SUMMARY
 from codencer.model.attempt import AgentEvent, AgentEventKind, AgentOutcome, Ending, ErrorKind
 from codencer.model.dialogue import PermissionRequest
 from codencer.model.launch import ExitReason, ExitRecord
 from codencer.model.step import AdapterSettings
 
-MAX_SUMMARY_CHARACTERS = 2000
-_LONGEST_REASON = 100
+_LONGEST_NOISE = 500
 
 _STOPS: Mapping[str, tuple[Ending, ErrorKind, str]] = {
     "refusal": (Ending.DECLINED, ErrorKind.REFUSED, "refused to do it"),
@@ -59,22 +61,22 @@ class Turn:
 
     def noise(self, words: str) -> Iterator[AgentEvent]:
         """A line that is no message, as libraries print them: kept, and of no consequence."""
-        if said := printable(words, _LONGEST_REASON * 5):
+        if said := printable(words, _LONGEST_NOISE):
             yield from self.updates.flush()
-            yield AgentEvent(kind=AgentEventKind.MESSAGE, text=said)
+            yield telling.message(said)
 
     def asked(self, request: PermissionRequest, tool_call: Mapping[str, object]) -> Iterator[AgentEvent]:
         """The agent asks to be allowed something."""
         yield from self.updates.flush()
         yield from self.updates.tools.tell(self.updates.tools.call(tool_call))
         options = [{"id": each.id, "name": each.name, "kind": each.kind} for each in request.options]
-        data: dict[str, object] = {"id": text(tool_call.get("toolCallId"))[:200], "options": options}
+        data: dict[str, object] = {"id": text_at(tool_call, "toolCallId")[:LONGEST_ID], "options": options}
         yield AgentEvent(kind=AgentEventKind.PERMISSION, text=request.text, data=data)
 
     def ended(self, response: Mapping[str, object]) -> None:
         """The agent answered the prompt."""
         self.usage.ended(response)
-        self.stop_reason = one_line(text(response.get("stopReason"))[:_LONGEST_REASON])
+        self.stop_reason = telling.shown(text_at(response, "stopReason"))
 
     def fail(self, kind: ErrorKind, said: str) -> None:
         """There is no going on; the first reason is the one that counts."""
@@ -87,14 +89,14 @@ class Turn:
             yield event
         if self._fault is not None:
             kind, said = self._fault
-            yield AgentEvent(kind=AgentEventKind.ERROR, text=said, data={"kind": kind, "final": True})
+            yield telling.failure(kind, said, final=True)
 
     def conclude(self, exit: ExitRecord | None, fragment: bytes | None) -> AgentOutcome:
         said = read_fragment(fragment)
         ending, kind, error = self._judge(exit, said)
         return AgentOutcome(
             ending=ending,
-            summary=said.summary or shortened(self.updates.message, MAX_SUMMARY_CHARACTERS) or error,
+            summary=said.summary or printable(self.updates.message, LONGEST_SUMMARY) or error,
             error_kind=kind,
             error=error,
             session_id=self.session,
@@ -132,7 +134,7 @@ class Turn:
             words = f"{name} ended its turn for a reason that is not known: {stop!a}"
             return Ending.BROKEN, ErrorKind.MALFORMED, words
         if self.updates.last_words.startswith(self._script.error_words or ("\0",)):
-            words = " ".join(printable(self.updates.last_words, MAX_SUMMARY_CHARACTERS).split())
+            words = " ".join(printable(self.updates.last_words, LONGEST_SUMMARY).split())
             return Ending.BROKEN, kind_of(words), f"{name}: {words}"
         if said.needs_human_decision:
             asked = f": {said.questions[0]}" if said.questions else ""

@@ -7,12 +7,11 @@ read from a cache, too; whether `inputTokens` does differs between agents, so th
 
 from collections.abc import Mapping
 
-from codencer.adapters.acp.wire import count, mapping, sequence, text
-from codencer.adapters.lines import one_line
-from codencer.model.attempt import AgentEvent, AgentEventKind
-
-_LONGEST_MODEL = 200
-_MOST_USD = 1_000_000
+from codencer.adapters import telling
+from codencer.adapters.acp.wire import mapping, sequence
+from codencer.adapters.objects import count_at, look, microusd_at, text_at
+from codencer.adapters.tally import LARGEST_TOTAL
+from codencer.model.attempt import AgentEvent
 
 
 class Usage:
@@ -26,57 +25,45 @@ class Usage:
 
     def note(self, update: Mapping[str, object]) -> None:
         """Look at an update of the turn."""
-        if update.get("sessionUpdate") == "usage_update":
-            cost = mapping(update.get("cost"))
-            if cost.get("currency") == "USD":
-                self.cost_microusd = _microusd(cost.get("amount"))
-            return
-        self._add(mapping(mapping(update.get("_meta")).get("usage")))
+        if update.get("sessionUpdate") != "usage_update":
+            self._add(look(update, "_meta", "usage"))
+        elif text_at(update, "cost", "currency") == "USD":
+            self.cost_microusd = microusd_at(update, "cost", "amount")
 
     def opened(self, session: Mapping[str, object]) -> None:
         """Look at the answer to `session/new` for the model that was chosen."""
         for option in map(mapping, sequence(session.get("configOptions"))):
             if option.get("category") == "model" and option.get("currentValue") != "default":
-                self.chose(option.get("currentValue"))
+                self.chose(text_at(option, "currentValue"))
         if self.model is None:
-            self.chose(mapping(session.get("models")).get("currentModelId"))
+            self.chose(text_at(session, "models", "currentModelId"))
 
-    def chose(self, model: object) -> None:
-        self.model = one_line(text(model)[:_LONGEST_MODEL]) or self.model
+    def chose(self, model: str) -> None:
+        self.model = telling.shown(model) or self.model
 
     def ended(self, response: Mapping[str, object]) -> None:
         """Look at the answer to `session/prompt`, which outranks what was added up."""
-        quota = mapping(mapping(response.get("_meta")).get("quota"))
-        for each in map(mapping, sequence(quota.get("model_usage"))[:1]):
-            self.chose(each.get("model"))
-        tokens = mapping(quota.get("token_count"))
+        quota = look(response, "_meta", "quota")
+        for each in sequence(look(quota, "model_usage"))[:1]:
+            self.chose(text_at(each, "model"))
         if usage := mapping(response.get("usage")):
             self.input_tokens = self.output_tokens = None
             self._add(usage)
-        elif count(tokens.get("input_tokens")) is not None:
-            self.input_tokens = count(tokens.get("input_tokens"))
-            self.output_tokens = count(tokens.get("output_tokens"))
+        elif count_at(quota, "token_count", "input_tokens") is not None:
+            self.input_tokens = count_at(quota, "token_count", "input_tokens")
+            self.output_tokens = count_at(quota, "token_count", "output_tokens")
 
     def event(self) -> AgentEvent | None:
         """The event for the transcript; None when nothing is known."""
-        names = ("input_tokens", "output_tokens", "cost_microusd")
-        data: dict[str, object] = {name: getattr(self, name) for name in names}
-        known = {name: value for name, value in data.items() if value is not None}
-        if not known:
+        if self.input_tokens is None and self.cost_microusd is None:
             return None
-        return AgentEvent(kind=AgentEventKind.USAGE, text=self.model or "", data=known)
+        return telling.usage(self.input_tokens, self.output_tokens, self.cost_microusd)
 
-    def _add(self, usage: Mapping[str, object]) -> None:
-        output, total = count(usage.get("outputTokens")), count(usage.get("totalTokens"))
-        given = count(usage.get("inputTokens"))
+    def _add(self, usage: object) -> None:
+        output, total = count_at(usage, "outputTokens"), count_at(usage, "totalTokens")
+        given = count_at(usage, "inputTokens")
         if given is None or output is None:
             return
         used = given if total is None else max(given, total - output)
-        self.input_tokens = (self.input_tokens or 0) + used
-        self.output_tokens = (self.output_tokens or 0) + output
-
-
-def _microusd(amount: object) -> int | None:
-    if not isinstance(amount, int | float) or isinstance(amount, bool) or not 0 <= amount < _MOST_USD:
-        return None
-    return round(amount * 1_000_000)
+        self.input_tokens = min((self.input_tokens or 0) + used, LARGEST_TOTAL)
+        self.output_tokens = min((self.output_tokens or 0) + output, LARGEST_TOTAL)

@@ -86,12 +86,3 @@ def mapping(value: object) -> Json:
 
 def sequence(value: object) -> list[object]:
     return value if isinstance(value, list) else []
-
-
-def text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def count(value: object) -> int | None:
-    """A number of something, None if it is none or absurd."""
-    return value if type(value) is int and 0 <= value < 1 << 53 else None
