@@ -33,8 +33,6 @@ from codencer.process.frames import Direction, Frame
 
 log = structlog.get_logger()
 
-LINGER_SECONDS = 2.0
-"""For an agent to end once its turn has ended and its stdin is closed; some need seven, some never do."""
 BRIDGE = "bridge"
 """Who answers where no person did."""
 
@@ -45,12 +43,13 @@ async def attend(trip: Trip, adapter: TwoWayAdapter, folder: Path, marker: str) 
     Raises:
         StorageFailed, LedgerFailed, IncompatibleVersion: it cannot be led now; the agent goes on.
     """
+    session = adapter.session(assignment_of(trip))
     watching = asyncio.ensure_future(watch(trip, folder, marker))
-    leading = asyncio.ensure_future(_lead(trip, adapter.session(assignment_of(trip)), folder))
+    leading = asyncio.ensure_future(_lead(trip, session, folder))
     try:
         await asyncio.wait({watching, leading}, return_when=asyncio.FIRST_COMPLETED)
         if leading.done() and leading.result():
-            await asyncio.wait({watching}, timeout=LINGER_SECONDS)
+            await asyncio.wait({watching}, timeout=session.linger_seconds)
             if not watching.done():
                 await asyncio.to_thread(trip.rooms.launcher.stop, folder)
         return await watching

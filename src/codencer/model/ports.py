@@ -96,6 +96,11 @@ class Session(Parser, Protocol):
         ...
 
     @property
+    def linger_seconds(self) -> float:
+        """How long the agent may take to end once all is said and its stdin closed; then it is stopped."""
+        ...
+
+    @property
     def stop_reason(self) -> str | None:
         """Why the agent ended its turn, in the words of the protocol; None while it has not."""
         ...

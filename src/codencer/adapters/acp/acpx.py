@@ -117,7 +117,7 @@ class AcpxParser:
                 yield from self._turn.take(mapping(params.get("update")))
             case "session/request_permission":
                 self._serving.add(number)
-                wanted = permission(params, number, self._turn.updates.tools)
+                wanted = permission(params, number, self._turn.updates.tools, "")
                 yield from self._turn.asked(wanted, mapping(params.get("toolCall")))
             case "initialize" | "authenticate" | "session/new" | "session/load" | "session/prompt":
                 self._asked = {number: method}

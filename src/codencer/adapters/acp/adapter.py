@@ -86,6 +86,7 @@ class AcpAdapter:
             # Signing in writes the key into the agent's settings, so only where those are not the user's.
             auth_method=profile.auth_method if settings.isolated_home else None,
             error_words=profile.error_words,
+            linger_seconds=profile.linger_seconds,
         )
         module = import_module(f"codencer.adapters.{profile.kin}")
         self._kin: Adapter = module.make(

@@ -14,7 +14,11 @@ from codencer.model.attempt import ErrorKind
 
 AUTH_REQUIRED = -32000
 
-_STATUS = re.compile(r'(?:^|\bHTTP |error:? |status(?: code)?:? |"code": ?)([45][0-9]{2})\b', re.IGNORECASE)
+_STATUS = re.compile(
+    r'(?:^|\bHTTP |error:? |status(?: code)?:? |"code": ?)([45][0-9]{2})\b|\b(401|403|429|529)\b',
+    re.IGNORECASE,
+)
+"""A few are hardly ever anything else, wherever they stand."""
 _WORDS = (
     (ErrorKind.AUTH, r"authenticat|unauthori[sz]ed|api[ _-]?key|not (?:logged|signed) in"),
     (ErrorKind.QUOTA, r"quota|rate[ _-]?limit|usage limit|billing|out of credit|payment"),
@@ -41,6 +45,6 @@ def blame(error: Mapping[str, object]) -> tuple[ErrorKind, str]:
 def kind_of(words: str) -> ErrorKind:
     """The kind of failure that a text speaks of."""
     found = _STATUS.search(words)
-    if found is not None and (kind := kind_of_status(int(found[1]))) is not ErrorKind.CRASH:
+    if found is not None and (kind := kind_of_status(int(found[1] or found[2]))) is not ErrorKind.CRASH:
         return kind
     return next((kind for kind, pattern in _BY_WORDS if pattern.search(words)), ErrorKind.CRASH)

@@ -20,7 +20,8 @@ class Profile:
     an agent that asks in the mode it begins with has none to set. `asking_env` and `unattended_arguments`
     do what modes do for agents without such modes. `model_option` comes before the model on its command
     line; without one the model is set over the protocol. `resumes` says whether `session/load` works in
-    another folder than the one in which a conversation began.
+    another folder than the one in which a conversation began, `linger_seconds` is what it may take to end
+    once its stdin is closed: a loaded machine needs more than the tenth of a second that most take.
     """
 
     program: Program
@@ -34,6 +35,7 @@ class Profile:
     auth_method: str | None = None
     error_words: tuple[str, ...] = ()
     resumes: bool = False
+    linger_seconds: float = 10.0
 
 
 def _npm(name: str, package: str, version: str) -> Program:
@@ -57,6 +59,7 @@ PROFILES: Mapping[str, Profile] = {
         unattended=("agent-full-access",),
         auth_method="api-key",
         resumes=True,
+        linger_seconds=1.0,  # it would take seven, and leave its native process behind
     ),
     "acp-copilot": Profile(
         program=_npm("copilot", "@github/copilot", "1.0.102"),

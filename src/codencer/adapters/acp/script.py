@@ -9,7 +9,7 @@ class Script:
 
     `model` is the one it is told to use, by the agent's own word for it. `auth_method` is called when the
     agent says that it is not signed in; it must need no person. A turn whose last words begin with
-    one of `error_words` has failed, whatever the agent calls it.
+    one of `error_words` has failed, whatever the agent calls it. It may take `linger_seconds` to end.
     """
 
     name: str
@@ -18,3 +18,4 @@ class Script:
     model: str = ""
     auth_method: str | None = None
     error_words: tuple[str, ...] = ()
+    linger_seconds: float = 10.0

@@ -27,8 +27,10 @@ class AcpSession:
     """Without an assignment it is only a reader of what an agent said in such a conversation."""
 
     def __init__(self, settings: AdapterSettings, script: Script, assignment: Assignment | None) -> None:
+        self._workspace = str(assignment.workspace) if assignment else ""
         self._reader = MessageReader()
         self._turn = Turn(settings, script)
+        self.linger_seconds = script.linger_seconds
         self._steps = converse(script, assignment, self._turn)
         self._step = next(self._steps)
         self._number = 0
@@ -52,6 +54,8 @@ class AcpSession:
         return due
 
     def answer(self, asked: PermissionRequest, option: str | None) -> Message:
+        if not any(each.id == option and each.allows for each in asked.options):
+            self._turn.refused(asked)
         outcome: Json = {"outcome": "selected", "optionId": option}
         if option is None:
             outcome = {"outcome": "cancelled"}
@@ -111,7 +115,7 @@ class AcpSession:
             return
         key = f"answer-{len(self._asked) + 1}"
         self._asked[key] = message["id"]
-        wanted = understood(message, key, self._turn.updates.tools)
+        wanted = understood(message, key, self._turn.updates.tools, self._workspace)
         if isinstance(wanted, PermissionRequest):
             yield from self._turn.asked(wanted, mapping(mapping(message.get("params")).get("toolCall")))
         self._due.append(wanted)

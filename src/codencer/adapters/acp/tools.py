@@ -38,7 +38,7 @@ class Call:
 
     def learn(self, said: Mapping[str, object]) -> None:
         """Take in what a piece says; what it leaves out stays as it was."""
-        self.title = telling.shown(text_at(said, "title")) or self.title
+        self.title = text_at(said, "title")[:LONGEST_PATH] or self.title
         self.tool = telling.shown(text_at(said, "kind") or text_at(said, "name")) or self.tool
         self.input = mapping(said.get("rawInput")) or self.input
         self.output = _flat(said.get("rawOutput")) or self.output
@@ -48,9 +48,11 @@ class Call:
         located = _paths(sequence(said.get("locations")))
         self.paths = tuple(dict.fromkeys((*(located or self.paths), *self.edited)))
 
-    def line(self) -> str:
+    def line(self, workspace: str = "") -> str:
         """The call in one line: its title, and the command where the title does not say it."""
-        command, title = telling.shown(text_at(self.input, "command")), self.title or self.tool or "a tool"
+        named = self.title.replace(f"{workspace}/", "") if workspace else self.title
+        command, title = telling.shown(text_at(self.input, "command")), telling.shown(named) or self.tool
+        title = title or "a tool"
         return telling.shown(title if not command or command in title else f"{title}: {command}")
 
 

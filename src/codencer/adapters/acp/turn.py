@@ -35,12 +35,14 @@ _STOPS: Mapping[str, tuple[Ending, ErrorKind, str]] = {
 class Turn:
     def __init__(self, settings: AdapterSettings, script: Script) -> None:
         self.usage = Usage()
+        self.usage.chose(settings.model)
         self.updates = Updates(self.usage)
         self.live = False
         self.stop_reason: str | None = None
         self.session: str | None = None
         self._settings, self._script = settings, script
         self._fault: tuple[ErrorKind, str] | None = None
+        self._refused = ""
 
     @property
     def over(self) -> bool:
@@ -72,6 +74,10 @@ class Turn:
         options = [{"id": each.id, "name": each.name, "kind": each.kind} for each in request.options]
         data: dict[str, object] = {"id": text_at(tool_call, "toolCallId")[:LONGEST_ID], "options": options}
         yield AgentEvent(kind=AgentEventKind.PERMISSION, text=request.text, data=data)
+
+    def refused(self, request: PermissionRequest) -> None:
+        """It was not allowed this. Some agents give up then, and call that cancelled."""
+        self._refused = self._refused or request.text
 
     def ended(self, response: Mapping[str, object]) -> None:
         """The agent answered the prompt."""
@@ -127,6 +133,12 @@ class Turn:
     def _judge_end(self, name: str, said: Fragment) -> Conclusion:
         """How a turn ended that the agent itself has ended."""
         stop = self.stop_reason or ""
+        if stop == "cancelled" and self._refused:
+            return (
+                Ending.DECLINED,
+                ErrorKind.PERMISSION_DENIED,
+                f"{name} gave up: not allowed: {self._refused}",
+            )
         if stop in _STOPS:
             ending, kind, words = _STOPS[stop]
             return ending, kind, f"{name} {words}"

@@ -34,7 +34,7 @@ class Usage:
         """Look at the answer to `session/new` for the model that was chosen."""
         for option in map(mapping, sequence(session.get("configOptions"))):
             if option.get("category") == "model" and option.get("currentValue") != "default":
-                self.chose(text_at(option, "currentValue"))
+                self.chose(_readable(option))
         if self.model is None:
             self.chose(text_at(session, "models", "currentModelId"))
 
@@ -67,3 +67,12 @@ class Usage:
         used = given if total is None else max(given, total - output)
         self.input_tokens = min((self.input_tokens or 0) + used, LARGEST_TOTAL)
         self.output_tokens = min((self.output_tokens or 0) + output, LARGEST_TOTAL)
+
+
+def _readable(option: Mapping[str, object]) -> str:
+    """The chosen value; or its name, where the value is a private one (`$runtime|openai|…`)."""
+    value = text_at(option, "currentValue")
+    named = (
+        text_at(each, "name") for each in sequence(option.get("options")) if text_at(each, "value") == value
+    )
+    return next(named, value) if value.startswith("$") else value
