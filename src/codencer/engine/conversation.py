@@ -49,7 +49,7 @@ async def attend(trip: Trip, adapter: TwoWayAdapter, folder: Path, marker: str) 
     try:
         await asyncio.wait({watching, leading}, return_when=asyncio.FIRST_COMPLETED)
         if leading.done() and leading.result():
-            await asyncio.wait({watching}, timeout=session.linger_seconds)
+            await asyncio.wait({watching}, timeout=session.linger_seconds if session.over else 0)
             if not watching.done():
                 await asyncio.to_thread(trip.rooms.launcher.stop, folder)
         return await watching
@@ -95,8 +95,11 @@ async def _next(frames: AsyncGenerator[Frame]) -> Frame | None:
 
 
 def _lost(trip: Trip, problem: Exception) -> bool:
-    """There is no going on: the agent took the conversation over, or damaged its log. No daemon does
-    that while this one lives, and what was damaged is so for ever."""
+    """There is no going on, and never will be. No daemon takes a conversation over while this one lives."""
+    why = str(problem)
+    if isinstance(problem, Conflict):
+        why = "somebody else, or the agent itself, took over the conversation with it"
+    trip.lost = f"{why}; the agent was stopped: look at what it did before you use any of it"
     ids = {"step": trip.step.id, "attempt": trip.attempt.id}
     log.warning(str(problem), event_name="conversation.lost", **ids)
     return True

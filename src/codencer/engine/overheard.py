@@ -22,13 +22,18 @@ MOST_DENIED = 20
 
 
 class Overheard:
-    """A parser of what the agent said in the conversation of the launch in `folder`."""
+    """A parser of what the agent said in the conversation of the launch in `folder`.
 
-    def __init__(self, session: Session, folder: Path, questions: Sequence[AgentQuestion]) -> None:
+    `fault` is why it could not be led to its end, if that is known.
+    """
+
+    def __init__(
+        self, session: Session, folder: Path, questions: Sequence[AgentQuestion], fault: str = ""
+    ) -> None:
         self._session, self._log = session, folder / LOG
         self._questions = {each.key: each for each in questions}
         self._expected: dict[str, bytes | None] = {}
-        self._fault = ""
+        self._fault, self._foreign = fault, False
 
     def chunks(self) -> Iterator[bytes]:
         """What the agent said, a frame at a time; what was said to it is compared on the way."""
@@ -80,7 +85,8 @@ class Overheard:
 
     def _compare(self, frame: Frame) -> None:
         known = frame.key in self._expected and self._expected[frame.key] in (None, frame.data)
-        if not known and not self._fault:
+        if not known and not self._foreign:
+            self._foreign = True
             self._fault = (
                 f"the agent was told something that Codencer did not say ({frame.key}): somebody else, or "
                 "the agent itself, took part in the conversation; look at what it did before you use it"

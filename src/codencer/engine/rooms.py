@@ -43,7 +43,8 @@ class Trip:
     """One attempt on its walk. `step` and `attempt` are what the ledger said last.
 
     `stop` is set when a person cancels; whoever waits for a process watches it. `news` is set when a
-    question of its agent was answered; `asking` says in words which one waits for a person.
+    question of its agent was answered; `asking` says in words which one waits for a person. `lost` says
+    why the conversation with the agent could not go on.
     """
 
     rooms: Rooms
@@ -52,6 +53,7 @@ class Trip:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     asking: str = ""
+    lost: str = ""
     timings: dict[str, int] = field(default_factory=dict)
 
     @property

@@ -36,7 +36,7 @@ def read_outcome(
     """
     parser: Parser
     if isinstance(adapter, TwoWayAdapter):
-        parser = Overheard(adapter.session(assignment_of(trip)), folder, questions)
+        parser = Overheard(adapter.session(assignment_of(trip)), folder, questions, trip.lost)
         chunks = parser.chunks()
     else:
         parser, chunks = adapter.parser(), _chunks(folder / "stdout")

@@ -159,14 +159,17 @@ class Agent:
         reason = "end_turn"
         try:
             for directive in script:
-                verb, _, rest = directive.partition(" ")
-                if verb not in VERBS:
-                    raise Failure(-32602, f"unknown directive {verb!r}; known: {', '.join(VERBS)}")
-                VERBS[verb](self, rest.strip())
+                self.do(directive)
         except Ended as ended:
             reason = str(ended)
         answer: dict[str, Any] = {"stopReason": reason}
         return answer | ({"usage": self.usage} if self.usage else {})
+
+    def do(self, directive: str) -> None:
+        verb, _, rest = directive.partition(" ")
+        if verb not in VERBS:
+            raise Failure(-32602, f"unknown directive {verb!r}; known: {', '.join(VERBS)}")
+        VERBS[verb](self, rest.strip())
 
     def update(self, what: str, /, **rest: "Any") -> None:
         params = {"sessionId": self.session, "update": {"sessionUpdate": what, **rest}}
@@ -214,6 +217,13 @@ def write(agent: Agent, rest: str) -> None:
 
 def run(agent: Agent, command: str) -> None:
     agent.tool("execute", command, lambda: shell(command), rawInput={"command": command})
+
+
+def ask(agent: Agent, directive: str) -> None:
+    """Do this, but ask first, whatever the mode."""
+    mode, agent.mode = agent.mode, "ask"
+    agent.do(directive)
+    agent.mode = mode
 
 
 def pair(agent: Agent, rest: str) -> None:
@@ -326,6 +336,7 @@ def hang(*_: object) -> "NoReturn":
 VERBS: "dict[str, Callable[[Agent, str], None]]" = {
     "write": write,
     "run": run,
+    "ask": ask,
     "pair": pair,
     "do": do,
     "leave": leave,

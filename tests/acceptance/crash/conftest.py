@@ -37,12 +37,21 @@ from codencer.ledger import verify
 
 SOURCE = Path(codencer.__file__).parents[1]
 SECONDS = 40
+_AGENT = SOURCE / "codencer" / "testing" / "scripted_acp_agent.py"
+TWO_WAY = f"""
+[adapters.two-way]
+command = {json.dumps([sys.executable, "-I", "-S", os.fspath(_AGENT), "--free"])}
+protocol = "acp"
+approvals = "ask"
+"""
+"""An agent that is spoken with, and asks a person."""
 PROVISIONING = {"provisioning": {"copy": [".env"], "hooks": {"post_create": "echo made > made.txt"}}}
 FILES = {
     "README.md": "A repository.\n",
     "code.txt": "broken\n",
     ".gitignore": ".env\n",
     ".codencer/workspace.json": json.dumps(PROVISIONING),
+    ".codencer/config.toml": TWO_WAY,
 }
 
 

@@ -82,7 +82,22 @@ def landed(client: Any) -> None:
     assert b"+fixed" in (client.site.folder / "a.patch").read_bytes()
 
 
-SCENARIOS: tuple[Callable[[Any], None], ...] = (work, gated, behind, cancelled, expired, landed)
+def asked(client: Any) -> None:
+    """An agent asks a person and waits, and has the bridge write a file."""
+    script = "simulate: ask write code.txt fixed\nsimulate: hand new.txt x\nsimulate: say done"
+    step = client.submit("asked", script, adapter_profile="two-way")
+    client.seen("question.asked")
+    client.act(step, "answer", text="allow")
+    client.settled(step)
+    client.seen("workspace.released")
+    [question] = client.get("steps", step, "questions")
+    assert (question["state"], question["option"], question["by"]) == ("answered", "allow", "person")
+    [log] = client.site.state.glob("artifacts/*/*/*/conversation.log")
+    said = [line.split()[-1] for line in log.read_text().splitlines() if line.startswith("bridge ")]
+    assert said == ["initialize", "session", "prompt", "answer-1", "answer-2"]
+
+
+SCENARIOS: tuple[Callable[[Any], None], ...] = (work, gated, behind, cancelled, expired, landed, asked)
 Reference = tuple[dict[str, Any], list[str]]
 
 

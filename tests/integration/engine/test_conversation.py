@@ -261,11 +261,17 @@ async def test_how_a_turn_ends_decides(
     assert words in step.summary
 
 
-async def test_an_agent_that_stays_is_stopped_and_has_succeeded(make: Open, open_engine: Open) -> None:
-    async with open_engine(make()) as house:
-        step = await house.run_to_end(
-            **task("noise some library", "request odd/thing", "notify odd/news", "stay")
-        )
+async def test_an_agent_that_stays_is_stopped_and_has_succeeded(
+    make_repo: Callable[..., Path], open_engine: Open, tmp_path: Path
+) -> None:
+    """As the one agent that is known for it, and given a second."""
+    program = tmp_path / "codex-acp"
+    program.write_text(f'#!/bin/sh\nexec {" ".join(AGENT)} "$@"\n')
+    program.chmod(0o755)
+    config = f'[adapters.acp-codex]\nprogram = "{program}"\narguments = ["--free"]\n'
+    script = task("noise some library", "request odd/thing", "notify odd/news", "stay")
+    async with open_engine(make_repo({".codencer/config.toml": config})) as house:
+        step = await house.run_to_end(**script | {"adapter_profile": "acp-codex"})
         result = await house.engine.result(step.id)
     assert (step.state, step.summary) == (StepState.COMPLETED, "-32601")
     assert result.agent.signal is not None
@@ -301,5 +307,17 @@ async def test_who_answers_its_own_question_is_found_out(
         settled = await house.settled(step)
         result = await house.engine.result(step.id)
     assert settled.state is StepState.FAILED_ADAPTER
-    assert "did not say (answer-1)" in settled.summary
+    assert "did not say (answer-1)" in settled.summary or "took over" in settled.summary
     assert result.agent.error_kind is ErrorKind.MALFORMED
+
+
+async def test_a_damaged_conversation_ends_the_attempt(make: Open, open_engine: Open) -> None:
+    top = make()
+    logs = f"{top}/.git/codencer/launches/*/agent-1/conversation"
+    spoil = f"do for log in {logs}; do echo nonsense >> $log; done"
+    async with open_engine(top) as house:
+        step = await house.run_to_end(**task(spoil, "write code.txt fixed", "hang"))
+        result = await house.engine.result(step.id)
+    assert step.state is StepState.FAILED_ADAPTER
+    assert "damaged" in step.summary
+    assert result.snapshot_commit is not None
