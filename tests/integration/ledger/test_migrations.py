@@ -19,6 +19,9 @@ from codencer.ledger.migrate import Migration, open_for_writing, shipped
 
 StartRun = Callable[[str], Callable[[Transaction], None]]
 
+NOW = len(shipped())
+"""The version of a ledger that is made today."""
+
 
 def fingerprint(folder: Path) -> dict[str, tuple[str, int]]:
     return {
@@ -29,9 +32,6 @@ def fingerprint(folder: Path) -> dict[str, tuple[str, int]]:
 
 def with_another(*statements: str) -> list[Migration]:
     return [*shipped(), Migration(number=len(shipped()) + 1, statements=statements)]
-
-
-CURRENT = len(shipped())
 
 
 def version(path: Path) -> int:
@@ -78,9 +78,9 @@ def test_a_migration_is_preceded_by_a_backup(recorded: Path) -> None:
     connection = open_for_writing(recorded, migrations)
     assert connection.execute("SELECT x FROM later").get == 1
     connection.close()
-    assert version(recorded) == CURRENT + 1
-    backup = recorded.with_name(f"codencer.db.v{CURRENT}.bak")
-    assert (version(backup), stat.S_IMODE(backup.stat().st_mode)) == (CURRENT, 0o600)
+    assert version(recorded) == NOW + 1
+    backup = recorded.with_name(f"codencer.db.v{NOW}.bak")
+    assert (version(backup), stat.S_IMODE(backup.stat().st_mode)) == (NOW, 0o600)
     report = verify(backup)
     assert (report.ok, report.events) == (True, 1)
     assert sorted(file.name for file in recorded.parent.iterdir()) == ["codencer.db", backup.name]
@@ -92,26 +92,26 @@ def test_a_migration_is_preceded_by_a_backup(recorded: Path) -> None:
 
 def test_a_failing_migration_changes_nothing(recorded: Path) -> None:
     migrations = with_another("CREATE TABLE later (x INTEGER) STRICT", "INSERT INTO nowhere VALUES (1)")
-    with pytest.raises(LedgerFailed, match=rf"codencer\.db\.v{CURRENT}\.bak"):
+    with pytest.raises(LedgerFailed, match=rf"codencer\.db\.v{NOW}\.bak"):
         open_for_writing(recorded, migrations)
-    assert version(recorded) == CURRENT
+    assert version(recorded) == NOW
     assert verify(recorded).ok
     broken = with_another("INSERT INTO submissions VALUES ('nobody', '', '', '')")
     with pytest.raises(LedgerFailed, match="do not exist"):
         open_for_writing(recorded, broken)
-    assert version(recorded) == CURRENT
+    assert version(recorded) == NOW
     open_for_writing(recorded, with_another("CREATE TABLE later (x INTEGER) STRICT")).close()
-    assert version(recorded) == CURRENT + 1
+    assert version(recorded) == NOW + 1
 
 
 def test_every_older_ledger_is_brought_up_to_date(tmp_path: Path, start_run: StartRun) -> None:
-    for known in range(1, CURRENT):
+    for known in range(1, NOW):
         path = tmp_path / str(known) / "codencer.db"
         open_for_writing(path, shipped()[:known]).close()
         ledger = Ledger.open(path)
         asyncio.run(ledger.write(start_run("one")))
         ledger.close()
-        assert version(path) == CURRENT
+        assert version(path) == NOW
         assert version(path.with_name(f"codencer.db.v{known}.bak")) == known
         assert verify(path).ok
 
