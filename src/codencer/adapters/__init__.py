@@ -11,20 +11,30 @@ from pathlib import Path
 
 from codencer.errors import NotFound
 from codencer.model.ports import Adapter
-from codencer.model.step import AdapterSettings
+from codencer.model.step import AdapterSettings, AgentProtocol
 
 _BUILT_IN: Mapping[str, str] = {
+    "acp-claude": "codencer.adapters.acp.adapter",
+    "acp-codex": "codencer.adapters.acp.adapter",
+    "acp-copilot": "codencer.adapters.acp.adapter",
+    "acp-gemini": "codencer.adapters.acp.adapter",
+    "acp-opencode": "codencer.adapters.acp.adapter",
+    "acp-qwen": "codencer.adapters.acp.adapter",
     "aider": "codencer.adapters.aider",
     "claude": "codencer.adapters.claude",
     "codex": "codencer.adapters.codex",
     "copilot": "codencer.adapters.copilot",
     "gemini": "codencer.adapters.gemini",
     "mini-swe-agent": "codencer.adapters.mini_swe_agent",
+    "openclaw-acpx": "codencer.adapters.acp.acpx",
     "opencode": "codencer.adapters.opencode",
     "qwen": "codencer.adapters.qwen",
     "simulation": "codencer.adapters.simulation",
 }
-_OF_THE_USER = "codencer.adapters.command"
+_OF_THE_USER: Mapping[AgentProtocol, str] = {
+    AgentProtocol.COMMAND: "codencer.adapters.command",
+    AgentProtocol.ACP: "codencer.adapters.acp.adapter",
+}
 
 
 def names() -> list[str]:
@@ -45,7 +55,7 @@ def load(name: str, settings: AdapterSettings | None = None, *, checkout: Path |
     """
     module = _BUILT_IN.get(name)
     if module is None and settings is not None and settings.command:
-        module = _OF_THE_USER
+        module = _OF_THE_USER[settings.protocol]
     if module is None:
         raise NotFound(
             f"there is no adapter {name!r}; built in: {', '.join(names())}. "

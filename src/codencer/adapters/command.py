@@ -18,7 +18,7 @@ from codencer.errors import InvalidInput
 from codencer.model.attempt import AgentEvent, AgentEventKind, AgentOutcome, Ending, ErrorKind
 from codencer.model.launch import ExitReason, ExitRecord, Launch
 from codencer.model.ports import Assignment, Parser, Probe
-from codencer.model.step import AdapterSettings, PromptChannel
+from codencer.model.step import AdapterSettings, Approvals, PromptChannel
 
 MAX_ARGUMENT_BYTES = 128 * 1024 - 1
 """Linux refuses one argument of 128 KiB or more, its closing zero byte counted (execve(2))."""
@@ -31,6 +31,11 @@ def make(name: str, settings: AdapterSettings | None, checkout: Path | None) -> 
     """Return the adapter for `settings`, which must have a command."""
     if settings is None or not settings.command or not settings.command[0]:
         raise InvalidInput(f"[adapters.{name}] has no command: give the program and its arguments as a list")
+    if settings.approvals is not Approvals.ALLOW:
+        raise InvalidInput(
+            f"[adapters.{name}]: a plain command works unasked, so approvals = {settings.approvals.value!r} "
+            'would change nothing; that needs an agent with protocol = "acp"'
+        )
     return CommandAdapter(settings, checkout)
 
 

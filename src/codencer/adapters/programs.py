@@ -16,7 +16,7 @@ from pathlib import Path
 
 from codencer.errors import InvalidInput
 from codencer.model.ports import Probe
-from codencer.model.step import AdapterSettings, PromptChannel
+from codencer.model.step import AdapterSettings, Approvals, PromptChannel
 
 LARGEST_FILE_BYTES = 1024 * 1024
 """Nothing that names a package or starts an agent is nearly as long."""
@@ -53,8 +53,11 @@ class Program:
         return self.oldest if self.oldest == self.newest else f"{self.oldest} to {self.newest}"
 
 
-def built_in(name: str, settings: AdapterSettings | None) -> AdapterSettings:
+def built_in(name: str, settings: AdapterSettings | None, *, asks: bool = False) -> AdapterSettings:
     """The settings of a built-in agent, which are those of no command.
+
+    Args:
+        asks: whether it asks before it acts, so that `approvals` mean something.
 
     Raises:
         InvalidInput: a key is set that only means something for a command of the user's own.
@@ -69,6 +72,11 @@ def built_in(name: str, settings: AdapterSettings | None) -> AdapterSettings:
         raise InvalidInput(
             f"[adapters.{name}]: {name} is built in and knows how it takes its prompt and how it ends: "
             "remove `prompt` and `success_exit_codes`"
+        )
+    if not asks and settings.approvals is not Approvals.ALLOW:
+        raise InvalidInput(
+            f"[adapters.{name}]: {name} works unasked, so approvals = {settings.approvals.value!r} would "
+            f"change nothing; an agent that speaks ACP can ask (acp-{name}, if there is one)"
         )
     return settings
 

@@ -18,10 +18,11 @@ from codencer.api.peers import refuse_from_attempt
 from codencer.api.shapes import StepView
 from codencer.engine import Engine
 from codencer.engine.views import step_view
-from codencer.errors import Conflict, InvalidInput
+from codencer.errors import InvalidInput
 from codencer.model.artifact import Artifact
 from codencer.model.attempt import Attempt
 from codencer.model.landing import LandForm
+from codencer.model.question import AgentQuestion
 from codencer.model.result import ResultSpec
 from codencer.model.validation import ValidationResult
 
@@ -47,7 +48,11 @@ class Retry:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
+    """`text` is the id or name of an option of the question, or `allow` or `deny`. Which question has to be
+    said only when several are open."""
+
     text: str
+    question: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +103,11 @@ def _add_reading(routes: APIRouter, engine: Engine) -> None:
     async def list_artifacts(step: Address) -> Response:
         """The newest attempt's files of evidence with size and SHA-256."""
         return answer(await engine.artifacts(step))
+
+    @routes.get("/steps/{step}/questions", responses=several(AgentQuestion))
+    async def list_questions(step: Address) -> Response:
+        """What the newest attempt's agent asked to be allowed, answered or not."""
+        return answer(await engine.questions(step))
 
     @routes.get("/steps/{step}/where", responses=anything("The workspace or the snapshot."))
     async def get_where(step: Address) -> Response:
@@ -157,13 +167,13 @@ def _add_changing(routes: APIRouter, engine: Engine) -> None:
         return answer(step_view(again, engine.waiting_reason(again)))
 
     @routes.post("/steps/{step}/answer", responses=one(StepView), openapi_extra=takes(Answer))
-    async def answer_question(step: Address, _: Annotated[Answer, Depends(body(Answer))]) -> Response:
-        """Answer the question a running agent waits on; refused when none does."""
-        found = await engine.get_step(step)
-        raise Conflict(
-            f"no question of step {found.id} waits for an answer: its agent takes none while it runs. "
-            f"`codencer step retry {found.id} --feedback TEXT` tells it in a new attempt"
-        )
+    async def answer_question(
+        step: Address, request: Request, given: Annotated[Answer, Depends(body(Answer))]
+    ) -> Response:
+        """Answer the question an agent waits on; refused when none does, and from inside an attempt."""
+        await refuse_from_attempt(request, "answer a question")
+        found = await engine.answer(step, given.text, actor(request), question=given.question)
+        return answer(step_view(found))
 
     @routes.post("/steps/{step}/land", responses=anything("What was landed."), openapi_extra=takes(Land))
     async def land(step: Address, request: Request, given: Annotated[Land, Depends(body(Land))]) -> Response:

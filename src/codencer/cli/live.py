@@ -8,6 +8,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from codencer.cli.face import clean
@@ -26,6 +27,8 @@ _STAGES = {
     "agent.launching": "starting the agent",
     "agent.started": "agent at work",
     "agent.paused": "waiting for the agent's quota",
+    "question.asked": "waits for an answer",
+    "question.answered": "agent at work",
     "agent.exited": "collecting",
     "snapshot.taken": "validating",
     "policy.decided": "deciding",
@@ -35,10 +38,10 @@ _STAGES = {
 
 
 class StatusLine:
-    """Redrawn in place; gone when the block ends."""
+    """Redrawn in place; gone when the block ends. `tell` may print lines of its own about an event."""
 
-    def __init__(self, daemon: Daemon, step_id: str) -> None:
-        self._daemon, self._step = daemon, step_id
+    def __init__(self, daemon: Daemon, step_id: str, tell: Callable[[Seen], None]) -> None:
+        self._daemon, self._step, self._tell = daemon, step_id, tell
         self._began = time.monotonic()
         self._stage, self._said = "queued", ""
         self._over = threading.Event()
@@ -53,12 +56,14 @@ class StatusLine:
     ) -> None:
         self._over.set()
         self._clock.join()
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
+        self._clear()
 
     def watch(self, seen: Seen) -> None:
         """Take one event of the step into account."""
-        self._stage = _STAGES.get(seen.kind, self._stage)
+        by_policy = seen.kind == "question.asked" and not seen.record["body"]["waits"]
+        self._stage = self._stage if by_policy else _STAGES.get(seen.kind, self._stage)
+        self._clear()
+        self._tell(seen)
         if seen.kind == "agent.started":
             threading.Thread(target=self._listen, daemon=True).start()
         self._draw()
@@ -70,6 +75,10 @@ class StatusLine:
     def _tick(self) -> None:
         while not self._over.wait(REDRAW_SECONDS):
             self._draw()
+
+    def _clear(self) -> None:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
 
     def _draw(self) -> None:
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)

@@ -7,6 +7,7 @@ import click
 from codencer.cli.exits import exit_code_for
 from codencer.cli.face import Face, clean
 from codencer.cli.group import VerbGroup
+from codencer.cli.questions import answer, questions
 from codencer.client.daemon import path
 from codencer.errors import InvalidInput, NotFound
 
@@ -104,25 +105,8 @@ def retry(face: Face, step: str, adapter: str | None, feedback: str | None, forc
     return 0
 
 
-@step.command()
-@click.argument("step")
-@click.pass_obj
-def questions(face: Face, step: str) -> None:
-    """Show what the agent of STEP asked."""
-    found = face.daemon().get(path("steps", step, "result"))["questions"]
-    face.listing(found, ("QUESTION",), ((each,) for each in found))
-
-
-@step.command()
-@click.argument("step")
-@click.argument("text")
-@click.pass_obj
-def answer(face: Face, step: str, text: str) -> None:
-    """Answer the question that the agent of STEP waits on."""
-    from codencer.cli.show import step_fields
-
-    found = face.daemon().post(path("steps", step, "answer"), {"text": text})
-    face.show(found, step_fields(found))
+step.add_command(questions)
+step.add_command(answer)
 
 
 @step.command()

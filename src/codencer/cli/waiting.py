@@ -7,7 +7,8 @@ import click
 
 from codencer.cli.exits import INTERRUPTED
 from codencer.cli.face import Face
-from codencer.client.daemon import Daemon
+from codencer.client.daemon import Daemon, path
+from codencer.client.events import Seen
 from codencer.client.wait import wait_for_step
 
 
@@ -21,15 +22,30 @@ def settle(face: Face, daemon: Daemon, step_id: str, timeout: float | None = Non
     def away() -> None:
         face.hint("the daemon went away; waiting for it to come back (the step's agent goes on)")
 
+    def tell(seen: Seen) -> None:
+        tell_asked(face, daemon, seen)
+
     try:
         if not sys.stderr.isatty():
-            return wait_for_step(daemon, step_id, timeout=timeout, away=away)
+            kinds = ("question.asked",)
+            return wait_for_step(daemon, step_id, timeout=timeout, watch=tell, kinds=kinds, away=away)
         from codencer.cli.live import StatusLine
 
-        with StatusLine(daemon, step_id) as line:
+        with StatusLine(daemon, step_id, tell) as line:
             return wait_for_step(daemon, step_id, timeout=timeout, watch=line.watch, away=line.away)
     except KeyboardInterrupt:
         interrupted(face, f"step {step_id} goes on", f"codencer step wait {step_id}", step_id)
+
+
+def tell_asked(face: Face, daemon: Daemon, seen: Seen) -> None:
+    """Say that the agent asks something, if a person has to answer it and nobody has yet."""
+    if seen.kind != "question.asked" or not seen.record["body"]["waits"]:
+        return
+    step, asked = seen.record["step_id"], seen.record["body"]["question_id"]
+    for each in daemon.get(path("steps", step, "questions")):
+        if each["id"] == asked and each["state"] == "open":
+            face.hint(f"its agent asks: {each['text']}")
+            face.hint(f"to answer: codencer step answer {step} allow|deny --question {asked}")
 
 
 def interrupted(face: Face, what: str, command: str, identifier: str) -> NoReturn:

@@ -1,7 +1,7 @@
 """Waiting for a step or a run to settle: by the daemon's events, never by asking again and again."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from codencer.client.daemon import Daemon, path
@@ -20,13 +20,14 @@ def wait_for_step(
     *,
     timeout: float | None = None,
     watch: Watcher | None = None,
+    kinds: Sequence[str] = (),
     away: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Return the step once it is settled.
 
     Args:
         timeout: seconds; None waits for ever.
-        watch: sees every event of the step on the way; without it only `step.settled` is sent.
+        watch: sees the events of the step on the way, of these `kinds` only if there are any.
 
     Raises:
         WaitTimeout: it is not settled yet, and goes on.
@@ -37,9 +38,9 @@ def wait_for_step(
     if step["settled"]:
         return step
     identifier = step["id"]
-    kinds = () if watch else ("step.settled",)
+    wanted = (*kinds, "step.settled") if kinds or not watch else ()
     try:
-        for seen in follow(daemon, step=identifier, kinds=kinds, deadline=deadline, away=away):
+        for seen in follow(daemon, step=identifier, kinds=wanted, deadline=deadline, away=away):
             if watch is not None:
                 watch(seen)
             if seen.kind == "step.settled":

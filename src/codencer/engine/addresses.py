@@ -16,6 +16,7 @@ _NOUNS = {
     IdKind.ATTEMPT: "attempt",
     IdKind.GATE: "gate",
     IdKind.ARTIFACT: "artifact",
+    IdKind.QUESTION: "question",
 }
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from codencer.engine.assignment import adapter_of, order_for, usable
+from codencer.engine.conversation import attend
 from codencer.engine.launching import marker_of, never_began, never_came_up, watch
 from codencer.engine.layout import launch_number
 from codencer.engine.pausing import altogether, given_up, rest, seconds_used
@@ -21,7 +22,7 @@ from codencer.errors import CodencerError
 from codencer.model.attempt import AgentOutcome, AttemptState, Ending, ErrorKind
 from codencer.model.event import EventKind
 from codencer.model.launch import ExitRecord
-from codencer.model.ports import Adapter
+from codencer.model.ports import Adapter, TwoWayAdapter
 from codencer.model.step import StepState
 from codencer.process.launches import Order
 
@@ -46,7 +47,8 @@ async def run_agent(trip: Trip) -> None:
         return
     folder, record = over
     trip.timings["run"] = (time.monotonic_ns() - began) // 1_000_000 + int(1000 * seconds_used(trip.attempt))
-    outcome = await asyncio.to_thread(read_outcome, trip, adapter, folder, record)
+    questions = await trip.rooms.ledger.read(lambda queries: queries.questions(trip.attempt.id))
+    outcome = await asyncio.to_thread(read_outcome, trip, adapter, folder, record, questions)
     if not trip.cancelled and await rest(trip, adapter, record, outcome):
         return
     if trip.cancelled:
@@ -62,7 +64,11 @@ async def _see_through(trip: Trip, adapter: Adapter) -> tuple[Path, ExitRecord |
             return None
         folder = folder or await _launch(trip, adapter)
         await _note_start(trip, folder)
-        record = await watch(trip, folder, marker_of(trip, folder))
+        marker = marker_of(trip, folder)
+        if isinstance(adapter, TwoWayAdapter):
+            record = await attend(trip, adapter, folder, marker)
+        else:
+            record = await watch(trip, folder, marker)
         if trip.cancelled or not await never_came_up(trip, folder, record):
             return folder, record
 

@@ -104,6 +104,7 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
         cwd=assignment.workspace,
         env=env,
         marker=marker_of(trip, layout.launch(attempt.id, name)),
+        two_way=launch.two_way,
         memory_bytes=step.frozen.memory_cap_mb * MIB,
     )
 

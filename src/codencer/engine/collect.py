@@ -23,7 +23,11 @@ from codencer.model.codec import encode
 from codencer.model.event import EventKind
 from codencer.model.step import StepState
 from codencer.policy import content
+from codencer.process.frames import LOG
 from codencer.workspace import diff, snapshot, validated
+
+CONVERSATION = "conversation.log"
+"""What a two-way agent and the bridge said to each other, in the place of its stdout."""
 
 
 async def collect(trip: Trip) -> None:
@@ -155,9 +159,10 @@ def _suffix(original_format: str) -> str:
 
 
 def output(folder: Path, prefix: str) -> list[Sealable]:
-    """What a launch leaves: its output and its exit record."""
+    """What a launch leaves: its output, or the conversation with it, and its exit record."""
     return [
         (f"{prefix}stdout.log", folder / "stdout", "text/plain"),
+        (f"{prefix}{CONVERSATION}", folder / LOG, "text/plain"),
         (f"{prefix}stderr.log", folder / "stderr", "text/plain"),
         (f"{prefix}exit.json", folder / "exit.json", "application/json"),
     ]

@@ -17,7 +17,7 @@ import structlog
 
 from codencer import __version__
 from codencer.config import Config
-from codencer.engine import approval, catalogue, explaining, reading, runs, steps, storage, trust
+from codencer.engine import approval, catalogue, explaining, questions, reading, runs, steps, storage, trust
 from codencer.engine.addresses import run_address
 from codencer.engine.feed import Feed
 from codencer.engine.housekeeping import keep_house
@@ -36,6 +36,7 @@ from codencer.model.attempt import Attempt
 from codencer.model.event import Event, EventKind
 from codencer.model.gate import Gate
 from codencer.model.landing import Landed, LandForm
+from codencer.model.question import AgentQuestion
 from codencer.model.result import ResultSpec
 from codencer.model.run import Run, RunLabels, RunState
 from codencer.model.step import Step
@@ -175,6 +176,12 @@ class Engine:
 
     async def where(self, address: str) -> Whereabouts:
         return await reading.whereabouts(self._rooms, address)
+
+    async def questions(self, address: str) -> list[AgentQuestion]:
+        return await questions.questions(self._rooms, address)
+
+    async def answer(self, address: str, text: str, actor: str, *, question: str | None = None) -> Step:
+        return await questions.answer(self._rooms, address, text, actor, question=question)
 
     async def cancel(self, address: str, actor: str) -> Step:
         return await steps.cancel(self._rooms, address, actor)

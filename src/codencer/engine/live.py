@@ -20,6 +20,7 @@ from codencer.model.attempt import Attempt, AttemptState
 from codencer.model.launch import LaunchStatus
 from codencer.model.step import Step
 from codencer.process import tree
+from codencer.process.frames import LOG
 from codencer.workspace.glance import count_changes
 
 LONGEST_SECONDS = 2.0
@@ -118,7 +119,7 @@ def _look(folder: Path, stage: AttemptState) -> Live:
 def last_output(folder: Path) -> tuple[str | None, int | None]:
     """The last line a launch printed and how many milliseconds ago it printed something."""
     written: list[tuple[int, Path]] = []
-    for name in ("stdout", "stderr"):
+    for name in ("stdout", LOG, "stderr"):
         try:
             stat = (folder / name).stat()
         except FileNotFoundError:

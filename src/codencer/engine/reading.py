@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codencer.engine.addresses import identifier, step_address
+from codencer.engine.collect import CONVERSATION
 from codencer.engine.landing import newest_snapshot
+from codencer.engine.questions import of_step, still_open
 from codencer.engine.result import Findings, build_result, read_changes
 from codencer.engine.retrying import earlier
 from codencer.engine.rooms import Rooms, the_attempt, the_step
@@ -19,6 +21,7 @@ from codencer.model.ids import IdKind
 from codencer.model.result import ResultSpec
 from codencer.model.step import Step
 from codencer.model.validation import ValidationResult
+from codencer.process.frames import LOG
 from codencer.workspace import diff
 
 
@@ -71,6 +74,7 @@ async def result(rooms: Rooms, address: str) -> ResultSpec:
             artifacts=step_artifacts(queries, step),
             gate_id=next((gate.id for gate in gates if gate.step_id == step.id), None),
             before=earlier(queries.attempts(step.id), attempt) if attempt else (),
+            open_questions=[each.text for each in still_open(of_step(queries, step))],
         )
         return step, attempt, findings
 
@@ -123,12 +127,15 @@ async def log_file(rooms: Rooms, address: str, *, stderr: bool) -> LogFile:
         return step, _newest(queries, step), step_artifacts(queries, step)
 
     step, attempt, artifacts = await rooms.ledger.read(read)
+    names = (f"{name}.log",) if stderr else (f"{name}.log", CONVERSATION)
     for record in artifacts:
-        if record.name == f"{name}.log":
+        if record.name in names:
             return LogFile(path=rooms.artifacts.path(record), growing=False)
     if attempt is None or attempt.launch is None:
         raise NotFound(f"step {step.id} is {step.state}: no agent was started, so there is no log")
-    path = rooms.layout.launch(attempt.id, attempt.launch) / name
+    folder = rooms.layout.launch(attempt.id, attempt.launch)
+    two_way = not stderr and await asyncio.to_thread((folder / LOG).exists)
+    path = folder / (LOG if two_way else name)
     return LogFile(path=path, growing=attempt.outcome is None)
 
 

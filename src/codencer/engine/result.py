@@ -21,9 +21,11 @@ _ASKS_A_PERSON = frozenset({StepState.NEEDS_APPROVAL, StepState.NEEDS_MANUAL_ATT
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What the newest attempt brought, besides its own row; `before` are those policy tried again after."""
+    """What the newest attempt brought, besides its own row; `before` are those policy tried again after,
+    and `open_questions` wait for a person now."""
 
     results: Sequence[ValidationResult] = ()
+    open_questions: Sequence[str] = ()
     changes: Sequence[FileChange] = ()
     artifacts: Sequence[Artifact] = ()
     gate_id: str | None = None
@@ -66,6 +68,7 @@ def build_result(step: Step, attempt: Attempt | None, findings: Findings) -> Res
         return ResultSpec(**common)  # type: ignore[arg-type]  # the keys are ResultSpec's own
     outcome, snapshot = attempt.outcome, attempt.snapshot
     asks = step.state in _ASKS_A_PERSON or (outcome is not None and outcome.needs_human_decision)
+    asks = asks or bool(findings.open_questions)
     paths = {artifact.name: artifact.path for artifact in findings.artifacts}
     return ResultSpec(
         **common,  # type: ignore[arg-type]  # the keys are ResultSpec's own
@@ -84,10 +87,10 @@ def build_result(step: Step, attempt: Attempt | None, findings: Findings) -> Res
         gate_id=findings.gate_id,
         needs_human_decision=asks,
         warnings=(*map(told, findings.before), *_warnings(attempt)),
-        questions=outcome.questions if outcome else (),
+        questions=outcome.questions if outcome else tuple(findings.open_questions),
         provisioning=attempt.provisioning,
         artifacts=paths,
-        raw_output_ref=paths.get("stdout.log"),
+        raw_output_ref=paths.get("stdout.log") or paths.get("conversation.log"),
         agent=_agent(attempt),
         timings=attempt.timings,
     )

@@ -43,13 +43,18 @@ class Trip:
     """One attempt on its walk. `step` and `attempt` are what the ledger said last.
 
     `stop` is set when a person cancels; whoever waits for a process watches it. `resting` is set when
-    the walk ends for now because the agent is to go on later.
+    the walk ends for now because the agent is to go on later. `news` is set when a question of its agent
+    was answered; `asking` says in words which one waits for a person. `lost` says why the conversation
+    with the agent could not go on.
     """
 
     rooms: Rooms
     step: Step
     attempt: Attempt
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    asking: str = ""
+    lost: str = ""
     timings: dict[str, int] = field(default_factory=dict)
     resting: bool = False
 

@@ -104,6 +104,8 @@ class Scheduler:
                     self._rest(event.step_id or "", pause, turn, pause.wait.microseconds / 1_000_000)
                 case EventKind.CANCEL_REQUESTED:
                     self._cancel(event.step_id or "")
+                case EventKind.QUESTION_ANSWERED:
+                    self._answered(event.step_id or "")
                 case EventKind.STEP_SETTLED:
                     self._settled(event.step_id or "")
                 case EventKind.RUN_ADVANCED:
@@ -165,6 +167,10 @@ class Scheduler:
             self._roused.add(step_id)
         if trip := self._trips.get(step_id):
             trip.stop.set()
+
+    def _answered(self, step_id: str) -> None:
+        if trip := self._trips.get(step_id):
+            trip.news.set()
 
     def _settled(self, step_id: str) -> None:
         self._queue.pop(step_id, None)
@@ -257,9 +263,11 @@ class Scheduler:
         return [f"step {step_id} is held up: {problem}" for step_id, problem in self._held_up.items()]
 
     def reason(self, step: Step) -> str | None:
-        """Why a step that should go on does not: it is queued, or its attempt is held up."""
+        """Why a step that should go on does not: queued, its attempt held up, or a person asked."""
         if step.id in self._held_up and not step.settled:
             return f"held up, and tried again by itself: {self._held_up[step.id]}"
+        if (trip := self._trips.get(step.id)) is not None and trip.asking:
+            return f"waits for an answer: {trip.asking}"
         return self._rests.reason(step.id) or self._admission.reason(step.id, self._memory.shortage)
 
     def let_go(self) -> None:

@@ -2,16 +2,18 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from codencer.engine.assignment import REPORT, RESULT
+from codencer.engine.assignment import REPORT, RESULT, assignment_of
+from codencer.engine.overheard import Overheard
 from codencer.engine.rooms import Trip
 from codencer.model.attempt import AgentOutcome
 from codencer.model.codec import encode
 from codencer.model.launch import ExitRecord
-from codencer.model.ports import Adapter, Parser
+from codencer.model.ports import Adapter, Parser, TwoWayAdapter
+from codencer.model.question import AgentQuestion
 
 CHUNK_BYTES = 256 * 1024
 TRANSCRIPT_BYTES = 16 * 1024 * 1024
@@ -20,15 +22,30 @@ LARGEST_FRAGMENT_BYTES = 1024 * 1024
 LARGEST_REPORT_BYTES = 16 * 1024 * 1024
 
 
-def read_outcome(trip: Trip, adapter: Adapter, folder: Path, record: ExitRecord | None) -> AgentOutcome:
-    """Parse the agent's whole output, a piece at a time, and keep the transcript beside it."""
-    parser = adapter.parser()
+def read_outcome(
+    trip: Trip,
+    adapter: Adapter,
+    folder: Path,
+    record: ExitRecord | None,
+    questions: Sequence[AgentQuestion] = (),
+) -> AgentOutcome:
+    """Parse the agent's whole output, a piece at a time, and keep the transcript beside it.
+
+    Args:
+        questions: what a two-way agent asked, and was answered by the bridge.
+    """
+    parser: Parser
+    if isinstance(adapter, TwoWayAdapter):
+        parser = Overheard(adapter.session(assignment_of(trip)), folder, questions, trip.lost)
+        chunks = parser.chunks()
+    else:
+        parser, chunks = adapter.parser(), _chunks(folder / "stdout")
     left = TRANSCRIPT_BYTES
     exchange = trip.rooms.layout.exchange(trip.attempt.id)
     with (exchange / "transcript.jsonl").open("w", encoding="utf-8") as transcript:
-        for part, reader in [*_before(trip, adapter, folder), (folder, parser)]:
+        for data_of, reader in [*_before(trip, adapter, folder), (chunks, parser)]:
             # The closing newline ends a last line that the agent left open.
-            for data in chain(_chunks(part / "stdout"), (b"\n",)):
+            for data in chain(data_of, (b"\n",)):
                 for event in reader.feed(data):
                     if left > 0:
                         left -= transcript.write(json.dumps(encode(event)) + "\n")
@@ -39,10 +56,11 @@ def read_outcome(trip: Trip, adapter: Adapter, folder: Path, record: ExitRecord 
     )
 
 
-def _before(trip: Trip, adapter: Adapter, folder: Path) -> list[tuple[Path, Parser]]:
+def _before(trip: Trip, adapter: Adapter, folder: Path) -> list[tuple[Iterator[bytes], Parser]]:
     """The launches of this attempt that ended in a pause, each to be read by a parser of its own."""
     names = [pause.launch for pause in trip.attempt.pauses if pause.launch != folder.name]
-    return [(trip.rooms.layout.launch(trip.attempt.id, name), adapter.parser()) for name in names]
+    folders = [trip.rooms.layout.launch(trip.attempt.id, name) for name in names]
+    return [(_chunks(each / "stdout"), adapter.parser()) for each in folders]
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

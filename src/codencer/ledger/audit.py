@@ -22,7 +22,7 @@ from codencer.ledger.migrate import newer, schema_version, shipped
 from codencer.ledger.projection import Fact, project
 from codencer.ledger.statements import QUERIES
 
-TABLES = ("runs", "steps", "submissions", "attempts", "artifacts", "validations", "gates")
+TABLES = ("runs", "steps", "submissions", "attempts", "artifacts", "validations", "gates", "questions")
 """The derived tables."""
 
 

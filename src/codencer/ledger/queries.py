@@ -18,12 +18,13 @@ from codencer.model.attempt import Attempt
 from codencer.model.event import Event
 from codencer.model.gate import Gate, GateState
 from codencer.model.ids import IdKind
+from codencer.model.question import AgentQuestion
 from codencer.model.run import Run, RunState
 from codencer.model.step import SETTLED_STATES, Step, StepState
 from codencer.model.validation import ValidationResult
 
 _UNSETTLED = json.dumps(sorted(set(StepState) - SETTLED_STATES))
-_SEARCHED = frozenset({IdKind.STEP, IdKind.ATTEMPT, IdKind.GATE, IdKind.ARTIFACT})
+_SEARCHED = frozenset({IdKind.STEP, IdKind.ATTEMPT, IdKind.GATE, IdKind.ARTIFACT, IdKind.QUESTION})
 
 Record = dict[str, object]
 Binding = str | int | None
@@ -141,6 +142,14 @@ class Queries:
     def gates(self, run_id: str | None = None, state: GateState | None = None) -> list[Gate]:
         """Gates in the order they were opened."""
         return [build(Gate, row) for row in self._all("gates", run_id=run_id, state=state)]
+
+    def question(self, question_id: str) -> AgentQuestion | None:
+        row = self._one("question", id=question_id)
+        return build(AgentQuestion, row) if row else None
+
+    def questions(self, attempt_id: str) -> list[AgentQuestion]:
+        """What the agent of an attempt asked, in its order, answered or not."""
+        return [build(AgentQuestion, row) for row in self._all("questions", attempt_id=attempt_id)]
 
     def events(
         self,

@@ -84,6 +84,12 @@ SELECT * FROM gates
 WHERE (:run_id IS NULL OR run_id = :run_id) AND (:state IS NULL OR state = :state)
 ORDER BY seq;
 
+-- name: question
+SELECT * FROM question_records WHERE id = :id;
+
+-- name: questions
+SELECT * FROM question_records WHERE attempt_id = :attempt_id ORDER BY seq;
+
 -- name: events
 SELECT * FROM events WHERE seq > :after ORDER BY seq LIMIT :limit;
 
@@ -112,6 +118,10 @@ WHERE (id >= :first AND id < :past) OR substr(id, -length(:text)) = :text ORDER 
 SELECT id FROM gates
 WHERE (id >= :first AND id < :past) OR substr(id, -length(:text)) = :text ORDER BY id LIMIT :limit;
 
+-- name: find_qst
+SELECT id FROM questions
+WHERE (id >= :first AND id < :past) OR substr(id, -length(:text)) = :text ORDER BY id LIMIT :limit;
+
 -- name: find_art
 SELECT id FROM artifacts
 WHERE (id >= :first AND id < :past) OR substr(id, -length(:text)) = :text ORDER BY id LIMIT :limit;
@@ -124,6 +134,9 @@ SELECT id FROM attempts WHERE :run_id IS NULL OR run_id = :run_id ORDER BY seq D
 
 -- name: latest_gate
 SELECT id FROM gates WHERE :run_id IS NULL OR run_id = :run_id ORDER BY seq DESC LIMIT 1;
+
+-- name: latest_qst
+SELECT id FROM questions WHERE :run_id IS NULL OR run_id = :run_id ORDER BY seq DESC LIMIT 1;
 
 -- name: latest_art
 SELECT artifacts.id FROM artifacts JOIN attempts ON attempts.id = artifacts.attempt_id
@@ -171,6 +184,9 @@ DELETE FROM validations;
 -- name: empty_gates
 DELETE FROM gates;
 
+-- name: empty_questions
+DELETE FROM questions;
+
 -- name: all_events
 SELECT * FROM events ORDER BY seq;
 
@@ -197,3 +213,6 @@ SELECT * FROM validations ORDER BY attempt_id, ordinal;
 
 -- name: all_gates
 SELECT * FROM gates ORDER BY seq;
+
+-- name: all_questions
+SELECT * FROM questions ORDER BY seq;

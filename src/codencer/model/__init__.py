@@ -12,6 +12,7 @@ snapshot      the commit that holds everything an attempt left behind
 validated tree  the snapshot's tree with every protected path put back to its base state
 validation    a command the bridge runs on the validated tree
 policy        a pure function from facts to fail, retry, gate or continue, with reasons
+question      what a two-way agent asks to be allowed, and waits for; durable, answered once
 gate          a durable question to a person, bound to the exact tree it was asked about
 artifact      a file of evidence with its SHA-256
 ledger        the append-only, hash-chained events, and the tables derived from them

@@ -26,6 +26,7 @@ class IdKind(StrEnum):
     ATTEMPT = "att"
     GATE = "gate"
     ARTIFACT = "art"
+    QUESTION = "qst"
     INSTANCE = "inst"
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from codencer.model.attempt import AgentEvent, AgentOutcome
+from codencer.model.dialogue import Due, FileRead, FileWrite, Message, PermissionRequest
 from codencer.model.launch import ExitRecord, Launch
 from codencer.model.step import AdapterSettings
 from codencer.model.task import TaskSpec
@@ -80,3 +81,53 @@ class Adapter(Protocol):
     def launch(self, assignment: Assignment) -> Launch: ...
 
     def parser(self) -> Parser: ...
+
+
+class Session(Parser, Protocol):
+    """Speaks with a two-way agent, without any I/O.
+
+    What it wants said depends only on its assignment and on what it was fed, so a restarted daemon
+    feeds the whole conversation to a new one, which then knows what is outstanding, and goes on.
+    """
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to be said: the turn has ended, or there can be none."""
+        ...
+
+    @property
+    def linger_seconds(self) -> float:
+        """How long the agent may take to end once all is said and its stdin closed; then it is stopped."""
+        ...
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the agent ended its turn, in the words of the protocol; None while it has not."""
+        ...
+
+    def due(self) -> Sequence[Due]:
+        """What is to be said or done now, in order; each is given out once. Before anything is fed,
+        it is what begins the conversation."""
+        ...
+
+    def answer(self, asked: PermissionRequest, option: str | None) -> Message:
+        """The answer with the option of that id; None refuses with none of those offered."""
+        ...
+
+    def served(self, asked: FileRead | FileWrite, text: str = "") -> Message:
+        """The answer to a file request that was done; `text` is what was read."""
+        ...
+
+    def refused(self, asked: FileRead | FileWrite, why: str) -> Message:
+        """The answer to a file request that was not done."""
+        ...
+
+
+@runtime_checkable
+class TwoWayAdapter(Adapter, Protocol):
+    """The adapter of an agent that is spoken with while it runs; its launches are two-way.
+
+    `parser` reads what such an agent said on its own; a conversation is led by a `session`.
+    """
+
+    def session(self, assignment: Assignment) -> Session: ...

@@ -37,6 +37,14 @@ from codencer.ledger import verify
 
 SOURCE = Path(codencer.__file__).parents[1]
 SECONDS = 40
+_AGENT = SOURCE / "codencer" / "testing" / "scripted_acp_agent.py"
+TWO_WAY = f"""
+[adapters.two-way]
+command = {json.dumps([sys.executable, "-I", "-S", os.fspath(_AGENT), "--free"])}
+protocol = "acp"
+approvals = "ask"
+"""
+"""An agent that is spoken with, and asks a person."""
 PROVISIONING = {"provisioning": {"copy": [".env"], "hooks": {"post_create": "echo made > made.txt"}}}
 AGAIN = {
     "version": "v1",
@@ -50,6 +58,7 @@ FILES = {
     ".gitignore": ".env\n",
     ".codencer/workspace.json": json.dumps(PROVISIONING),
     ".codencer/policies/again.yaml": json.dumps(AGAIN),
+    ".codencer/config.toml": TWO_WAY,
 }
 
 

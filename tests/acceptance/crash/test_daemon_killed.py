@@ -111,6 +111,21 @@ def landed(client: Any) -> None:
     ]
 
 
+def asked(client: Any) -> None:
+    """An agent asks a person and waits, and has the bridge write a file."""
+    script = "simulate: ask write code.txt fixed\nsimulate: hand new.txt x\nsimulate: say done"
+    step = client.submit("asked", script, adapter_profile="two-way")
+    client.seen("question.asked")
+    client.act(step, "answer", text="allow")
+    client.settled(step)
+    client.seen("workspace.released")
+    [question] = client.get("steps", step, "questions")
+    assert (question["state"], question["option"], question["by"]) == ("answered", "allow", "person")
+    [log] = client.site.state.glob("artifacts/*/*/*/conversation.log")
+    said = [line.split()[-1] for line in log.read_text().splitlines() if line.startswith("bridge ")]
+    assert said == ["initialize", "session", "prompt", "answer-1", "answer-2"]
+
+
 def not_landed(client: Any) -> None:
     """Somebody else is quick: whenever the landing writes its files, the branch moves under it."""
     site = client.site
@@ -137,6 +152,7 @@ SCENARIOS: tuple[Callable[[Any], None], ...] = (
     rested,
     landed,
     not_landed,
+    asked,
 )
 Reference = tuple[dict[str, Any], list[str]]
 

@@ -17,12 +17,14 @@ from codencer.model.attempt import (
     Provisioning,
     Snapshot,
 )
+from codencer.model.dialogue import Option, OptionKind
 from codencer.model.event import EventKind
 from codencer.model.gate import GateState
 from codencer.model.ids import IdKind, new_id
 from codencer.model.landing import LandForm, Landing
 from codencer.model.launch import ExitReason, ExitRecord, ProcessNote
 from codencer.model.policy import Decision, Facts, Verdict
+from codencer.model.question import AnsweredBy
 from codencer.model.run import RunLabels, RunState
 from codencer.model.step import AdapterSettings, Base, FrozenSettings, StepState
 from codencer.model.task import Provenance, SourceKind, TaskContext, TaskSpec, ValidationSpec
@@ -160,6 +162,15 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
         "pause": _PAUSE,
         "turn": {"run_id": "one", "adapter": "fixer", "priority": 0, "behind": None},
     },
+    EventKind.QUESTION_ASKED: {
+        "key": "answer-1",
+        "text": "Write hello.txt",
+        "tool": "edit",
+        "paths": ["hello.txt"],
+        "options": [Option(id="yes", name="Yes", kind=OptionKind.ALLOW_ONCE)],
+        "expires_at": 1_800_000_000_000_000,
+    },
+    EventKind.QUESTION_ANSWERED: {"option": "yes", "actor": "ann", "by": AnsweredBy.PERSON},
     EventKind.AGENT_EXITED: {
         "exit": _EXIT,
         "outcome": AgentOutcome(ending=Ending.SUCCEEDED, summary="done", questions=("why?",)),
@@ -197,7 +208,8 @@ def _example(kind: EventKind, **changes: object) -> Body:
 
 def _walk(tx: Transaction, run_id: str, name: str) -> tuple[str, str, str]:
     """Record every kind of event that one step can have; return ids of step, attempt and gate."""
-    step_id, attempt_id, gate_id = (new_id(kind) for kind in (IdKind.STEP, IdKind.ATTEMPT, IdKind.GATE))
+    kinds = (IdKind.STEP, IdKind.ATTEMPT, IdKind.GATE, IdKind.QUESTION)
+    step_id, attempt_id, gate_id, question_id = (new_id(kind) for kind in kinds)
     artifact = Artifact(
         id=new_id(IdKind.ARTIFACT),
         attempt_id=attempt_id,
@@ -226,6 +238,8 @@ def _walk(tx: Transaction, run_id: str, name: str) -> tuple[str, str, str]:
         (EventKind.AGENT_LAUNCHING, {}),
         (EventKind.AGENT_STARTED, {}),
         (EventKind.AGENT_PAUSED, {}),
+        (EventKind.QUESTION_ASKED, {"question_id": question_id}),
+        (EventKind.QUESTION_ANSWERED, {"question_id": question_id}),
         (EventKind.AGENT_EXITED, {}),
         (EventKind.SNAPSHOT_TAKEN, {}),
         (EventKind.ARTIFACTS_STORED, {"artifacts": [artifact]}),

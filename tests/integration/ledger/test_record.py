@@ -8,6 +8,7 @@ import pytest
 from codencer.errors import Conflict, InvalidInput, LedgerFailed, NotFound
 from codencer.ledger import Ledger, Transaction, verify
 from codencer.model.attempt import Attempt, AttemptState, Snapshot
+from codencer.model.dialogue import Option
 from codencer.model.event import EventKind
 from codencer.model.gate import GateState
 from codencer.model.ids import IdKind, new_id
@@ -113,6 +114,43 @@ async def test_evidence_and_gates_are_found(ledger: Ledger, walked: Ids, example
     assert (gate.step_id, gate.reasons, gate.note) == (step_id, ("no tests",), "fine")
     assert await ledger.read(lambda q: q.gates("one", GateState.OPEN)) == []
     assert await ledger.read(lambda q: q.gates("other")) == []
+
+
+async def test_a_question_is_answered_once_and_void_when_its_agent_is_gone(
+    ledger: Ledger, walked: Ids, example: Example
+) -> None:
+    attempt_id = walked[1]
+
+    async def ask(question_id: str, key: str) -> None:
+        body = example(EventKind.QUESTION_ASKED, question_id=question_id, key=key)
+        await ledger.write(lambda tx: tx.append(EventKind.QUESTION_ASKED, body, attempt_id=attempt_id))
+
+    async def answer(question_id: str, option: str | None) -> None:
+        body = example(EventKind.QUESTION_ANSWERED, question_id=question_id, option=option)
+        await ledger.write(lambda tx: tx.append(EventKind.QUESTION_ANSWERED, body, attempt_id=attempt_id))
+
+    await ask("qst_a", "answer-2")
+    with pytest.raises(Conflict):
+        await ask("qst_b", "answer-2")
+    first, second = await ledger.read(lambda q: q.questions(attempt_id))
+    assert (first.state, first.option, first.by, first.actor) == ("answered", "yes", "person", "ann")
+    assert first.options == tuple(_options(example))
+    assert first.allowed
+    assert (second.id, second.state, second.allowed) == ("qst_a", "void", False), "the agent has ended"
+    await answer("qst_a", None)
+    with pytest.raises(NotFound):
+        await answer("qst_a", "yes")
+    (_, second) = await ledger.read(lambda q: q.questions(attempt_id))
+    assert (second.state, second.option, second.allowed) == ("answered", None, False)
+    assert await ledger.read(lambda q: q.find_ids(IdKind.QUESTION, "qst_a")) == ["qst_a"]
+    assert await ledger.read(lambda q: q.latest(IdKind.QUESTION, "one")) == "qst_a"
+    assert verify(ledger.path).ok
+
+
+def _options(example: Example) -> list[Option]:
+    options = example(EventKind.QUESTION_ASKED)["options"]
+    assert isinstance(options, list)
+    return options
 
 
 async def test_a_later_result_replaces_the_one_of_its_ordinal(
@@ -232,7 +270,8 @@ async def test_a_try_that_policy_plans_is_kept_until_it_begins(
 async def test_an_event_about_nothing_is_refused_and_leaves_nothing(
     ledger: Ledger, example: Example, kind: EventKind
 ) -> None:
-    changes: Body = {"gate_id": "gate_x"} if kind is EventKind.GATE_OPENED else {}
+    made = {EventKind.GATE_OPENED: "gate_id", EventKind.QUESTION_ASKED: "question_id"}
+    changes: Body = {made[kind]: "made_x"} if kind in made else {}
     with pytest.raises(NotFound):
         await ledger.write(
             lambda tx: tx.append(

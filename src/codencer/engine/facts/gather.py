@@ -27,6 +27,8 @@ _ALWAYS = {"task.json", "environment.json"}
 _OF_A_SNAPSHOT = {"diff.patch", "changed_files.json"}
 _OF_AN_AGENT = {"prompt.txt", "stdout.log", "stderr.log", "transcript.jsonl"}
 """What an attempt leaves as evidence before it is judged, by how far it came."""
+_SAID = {"conversation.log": "stdout.log"}
+"""What takes the place of another file: an agent that is spoken with prints nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,8 @@ def gather(material: Material) -> Facts:
         survivors=tuple(
             f"{each.pid} {each.name}" for each in (attempt.exit.survivors if attempt.exit else ())
         ),
-        artifacts_complete={artifact.name for artifact in material.artifacts} >= _expected(attempt),
+        artifacts_complete={_SAID.get(each.name, each.name) for each in material.artifacts}
+        >= _expected(attempt),
         attempts=attempt.tries,
         timeouts=sum(_timed_out(each) for each in (*material.before, attempt)),
         ending=ending,

@@ -1,0 +1,1 @@
+"""Agents that speak the Agent Client Protocol: one state machine, and a table of who they are."""
