@@ -30,31 +30,23 @@ class Whereabouts:
     hint: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class LogFile:
-    """`growing` is true while the agent may still write to it."""
-
-    path: Path
-    growing: bool
-
-
 def find_step(queries: Queries, address: str) -> Step:
     return the_step(queries, step_address(queries, address))
 
 
-def _newest(queries: Queries, step: Step) -> Attempt | None:
+def newest_attempt(queries: Queries, step: Step) -> Attempt | None:
     return the_attempt(queries, step.latest_attempt_id) if step.latest_attempt_id else None
 
 
 def step_validations(queries: Queries, step: Step) -> list[ValidationResult]:
     """One result for each validation of the task, in its order, run or not."""
-    attempt = _newest(queries, step)
+    attempt = newest_attempt(queries, step)
     done = queries.validations(attempt.id) if attempt else []
     return done + [not_run(spec) for spec in step.task.validations[len(done) :]]
 
 
 def step_artifacts(queries: Queries, step: Step) -> list[Artifact]:
-    attempt = _newest(queries, step)
+    attempt = newest_attempt(queries, step)
     return queries.artifacts(attempt.id) if attempt else []
 
 
@@ -69,7 +61,7 @@ async def result(rooms: Rooms, address: str) -> ResultSpec:
             artifacts=step_artifacts(queries, step),
             gate_id=next((gate.id for gate in gates if gate.step_id == step.id), None),
         )
-        return step, _newest(queries, step), findings
+        return step, newest_attempt(queries, step), findings
 
     step, attempt, found = await rooms.ledger.read(read)
     changes = await asyncio.to_thread(read_changes, rooms.artifacts, found.artifacts)
@@ -117,30 +109,12 @@ async def step_diff(rooms: Rooms, address: str, *, stat: bool) -> bytes:
     return await asyncio.to_thread(rooms.artifacts.path(patch).read_bytes)
 
 
-async def log_file(rooms: Rooms, address: str, *, stderr: bool) -> LogFile:
-    """The agent's raw output, wherever it is at the moment."""
-    name = "stderr" if stderr else "stdout"
-
-    def read(queries: Queries) -> tuple[Step, Attempt | None, list[Artifact]]:
-        step = find_step(queries, address)
-        return step, _newest(queries, step), step_artifacts(queries, step)
-
-    step, attempt, artifacts = await rooms.ledger.read(read)
-    for record in artifacts:
-        if record.name == f"{name}.log":
-            return LogFile(path=rooms.artifacts.path(record), growing=False)
-    if attempt is None or attempt.launch is None:
-        raise NotFound(f"step {step.id} is {step.state}: no agent was started, so there is no log")
-    path = rooms.layout.launch(attempt.id, attempt.launch) / name
-    return LogFile(path=path, growing=attempt.outcome is None)
-
-
 async def whereabouts(rooms: Rooms, address: str) -> Whereabouts:
     """Where the step's files can be looked at."""
 
     def read(queries: Queries) -> tuple[Step, Attempt | None, list[Attempt]]:
         step = find_step(queries, address)
-        return step, _newest(queries, step), queries.attempts(step.id)
+        return step, newest_attempt(queries, step), queries.attempts(step.id)
 
     step, attempt, attempts = await rooms.ledger.read(read)
     kept = newest_snapshot(attempts)

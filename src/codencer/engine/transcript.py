@@ -1,6 +1,5 @@
 """What an agent said, read once it has ended: the transcript, and the outcome its adapter concludes."""
 
-import json
 import os
 from collections.abc import Iterator
 from itertools import chain
@@ -8,14 +7,14 @@ from pathlib import Path
 
 from codencer.engine.assignment import REPORT, RESULT
 from codencer.engine.rooms import Trip
+from codencer.engine.telling import PIECE_BYTES, event_line
 from codencer.model.attempt import AgentOutcome
-from codencer.model.codec import encode
 from codencer.model.launch import ExitRecord
 from codencer.model.ports import Adapter
 
-CHUNK_BYTES = 256 * 1024
+TRANSCRIPT = "transcript.jsonl"
 TRANSCRIPT_BYTES = 16 * 1024 * 1024
-"""Nobody reads more; the raw output is kept whole."""
+"""Nothing was left out of a smaller one; the raw output is kept whole."""
 LARGEST_FRAGMENT_BYTES = 1024 * 1024
 LARGEST_REPORT_BYTES = 16 * 1024 * 1024
 
@@ -25,12 +24,12 @@ def read_outcome(trip: Trip, adapter: Adapter, folder: Path, record: ExitRecord 
     parser = adapter.parser()
     left = TRANSCRIPT_BYTES
     exchange = trip.rooms.layout.exchange(trip.attempt.id)
-    with (exchange / "transcript.jsonl").open("w", encoding="utf-8") as transcript:
+    with (exchange / TRANSCRIPT).open("w", encoding="utf-8") as transcript:
         # The closing newline ends a last line that the agent left open.
         for data in chain(_chunks(folder / "stdout"), (b"\n",)):
             for event in parser.feed(data):
                 if left > 0:
-                    left -= transcript.write(json.dumps(encode(event)) + "\n")
+                    left -= transcript.write(event_line(event) + "\n")
     return parser.finish(
         record,
         _left(exchange / RESULT, LARGEST_FRAGMENT_BYTES),
@@ -42,7 +41,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
     if not path.exists():  # an agent that never started has printed nothing
         return
     with path.open("rb") as file:
-        while data := file.read(CHUNK_BYTES):
+        while data := file.read(PIECE_BYTES):
             yield data
 
 
