@@ -58,12 +58,18 @@ def _git(config: Config) -> list[Check]:
 
 def _adapters(config: Config) -> list[Check]:
     """Each adapter; only the one that is used when a task names none is needed."""
-    found = []
-    for row in adapters(config):
-        name = row["name"]
-        detail = row["version"] if row["installed"] else row["problem"]
-        needed = name == config.default_adapter and not config.simulates(name)
-        found.append(
-            Check(name=f"adapter {name}", ok=row["installed"], detail=detail or "usable", needed=needed)
+    return [
+        Check(
+            name=f"adapter {row['name']}",
+            ok=row["usable"],
+            detail=_usable(row) if row["usable"] else row["problem"] or "its program was not found",
+            needed=row["name"] == config.default_adapter and not config.simulates(row["name"]),
         )
-    return found
+        for row in adapters(config)
+    ]
+
+
+def _usable(row: dict[str, Any]) -> str:
+    """The version, and what there is to know before it is relied on."""
+    warnings = (f"warning: {each}" for each in row["warnings"])
+    return "; ".join([row["version"] or "usable", *warnings])

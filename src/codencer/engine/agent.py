@@ -10,7 +10,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from codencer.engine.assignment import adapter_of, order_for, usable
+from codencer.engine.assignment import adapter_of, look, order_for
+from codencer.engine.briefing import in_its_light
+from codencer.engine.continuing import Continuation, take_up
 from codencer.engine.launching import marker_of, never_began, watch
 from codencer.engine.rooms import Trip
 from codencer.engine.transcript import read_outcome
@@ -22,7 +24,7 @@ from codencer.model.ports import Adapter
 from codencer.model.step import StepState
 from codencer.process.launches import Order
 
-_NOT_WANTED = AgentOutcome(ending=Ending.CANCELLED, summary="cancelled before the agent was started")
+_NOT_WANTED = AgentOutcome(ending=Ending.CANCELLED, error="cancelled before the agent was started")
 
 
 async def run_agent(trip: Trip) -> None:
@@ -31,7 +33,7 @@ async def run_agent(trip: Trip) -> None:
         return
     began = time.monotonic_ns()
     try:
-        adapter = _adapter(trip)
+        adapter = await asyncio.to_thread(_adapter, trip)
         folder = await asyncio.to_thread(_standing_launch, trip)
         if folder is None and trip.cancelled:
             await _conclude(trip, None, _NOT_WANTED)
@@ -44,8 +46,9 @@ async def run_agent(trip: Trip) -> None:
     record = await watch(trip, folder, marker_of(trip, folder))
     trip.timings["run"] = (time.monotonic_ns() - began) // 1_000_000
     outcome = await asyncio.to_thread(read_outcome, trip, adapter, folder, record)
+    outcome = await asyncio.to_thread(in_its_light, trip, outcome)
     if trip.cancelled:
-        outcome = replace(outcome, ending=Ending.CANCELLED, summary="cancelled while the agent was running")
+        outcome = replace(outcome, ending=Ending.CANCELLED, error="cancelled while the agent was running")
     await _conclude(trip, record, outcome)
 
 
@@ -73,8 +76,9 @@ async def _launch(trip: Trip, adapter: Adapter) -> Path:
     attempt = trip.attempt
     number = 1 if attempt.launch is None else 1 + int(attempt.launch.rpartition("-")[2])
     name = f"agent-{number}"
+    continuation = await take_up(trip, adapter)
     try:
-        version, order = await asyncio.to_thread(_probe_and_order, trip, adapter, name)
+        version, order = await asyncio.to_thread(_probe_and_order, trip, adapter, name, continuation)
     except (CodencerError, OSError) as problem:
         raise LaunchRefused from problem
     body = {"launch": name, "adapter_version": version, "trust_level": "plain"}
@@ -87,8 +91,11 @@ async def _launch(trip: Trip, adapter: Adapter) -> Path:
     return folder
 
 
-def _probe_and_order(trip: Trip, adapter: Adapter, name: str) -> tuple[str, Order]:
-    return usable(trip, adapter).version, order_for(trip, adapter, name)
+def _probe_and_order(
+    trip: Trip, adapter: Adapter, name: str, continuation: Continuation
+) -> tuple[str, Order]:
+    trip.probe = trip.probe or look(trip, adapter)
+    return trip.probe.version, order_for(trip, adapter, name, continuation)
 
 
 async def _note_start(trip: Trip, folder: Path) -> None:
@@ -102,7 +109,7 @@ async def _note_start(trip: Trip, folder: Path) -> None:
 
 
 def _broken(problem: str) -> AgentOutcome:
-    return AgentOutcome(ending=Ending.BROKEN, summary=problem, error=problem, error_kind=ErrorKind.CRASH)
+    return AgentOutcome(ending=Ending.BROKEN, error=problem, error_kind=ErrorKind.CRASH)
 
 
 async def _conclude(trip: Trip, record: ExitRecord | None, outcome: AgentOutcome) -> None:

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from codencer.adapters import load
 from codencer.adapters.prompt import build_prompt
+from codencer.engine import homes
+from codencer.engine.briefing import Briefing, write_briefing
+from codencer.engine.continuing import Continuation, home_kind
 from codencer.engine.environment import for_agent
 from codencer.engine.launching import marker_of
 from codencer.engine.memory_cap import MIB
 from codencer.engine.rooms import Trip
-from codencer.errors import LaunchFailed
 from codencer.model.codec import encode
-from codencer.model.launch import Limits
+from codencer.model.launch import Launch, Limits
 from codencer.model.ports import Adapter, Assignment, Probe
 from codencer.process.launches import Order
 
@@ -31,16 +33,18 @@ def adapter_of(trip: Trip) -> Adapter:
     return load(trip.attempt.adapter, frozen.adapter, checkout=Path(frozen.checkout))
 
 
-def usable(trip: Trip, adapter: Adapter) -> Probe:
-    """What the adapter says of its agent, which can be started.
+def look(trip: Trip, adapter: Adapter) -> Probe:
+    """What the adapter says of its agent, in the environment that it would get.
 
     Raises:
-        LaunchFailed: it cannot; says how to mend that.
+        Conflict: the agent is to have a home of its own, in a place where some do not work.
     """
-    probe = adapter.probe(surroundings(trip.rooms.environ, trip.rooms.config.private_environment()))
-    if probe.problem or not probe.installed:
-        raise LaunchFailed(probe.problem)
-    return probe
+    environ = surroundings(trip.rooms.environ, trip.rooms.config.private_environment())
+    if adapter.settings.isolated_home:
+        home = trip.rooms.layout.home(trip.step.id)
+        homes.check_place(home, environ)
+        environ = homes.without_homes(environ, adapter.settings.env) | homes.variables(home)
+    return adapter.probe(environ)
 
 
 def surroundings(environ: Mapping[str, str], private: Mapping[str, str]) -> dict[str, str]:
@@ -48,34 +52,29 @@ def surroundings(environ: Mapping[str, str], private: Mapping[str, str]) -> dict
     return {**environ, **private}
 
 
-def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
+def order_for(trip: Trip, adapter: Adapter, name: str, continuation: Continuation) -> Order:
     """Write the files that the agent is given, and return what is to be started.
 
     Raises:
         InvalidInput: a variable that the agent needs is not set, or the prompt cannot be passed.
     """
     layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
-    exchange = layout.exchange(attempt.id)
-    exchange.mkdir(parents=True, exist_ok=True, mode=0o700)
-    assignment = Assignment(
-        task=step.task,
-        prompt=build_prompt(step.task, attempt.feedback),
-        workspace=layout.workspace(attempt.id),
-        task_file=exchange / "task.json",
-        prompt_file=exchange / "prompt.txt",
-        result_file=exchange / RESULT,
-        report_file=exchange / REPORT,
-    )
+    assignment = _assignment(trip, continuation)
     assignment.task_file.write_text(json.dumps(encode(step.task), indent=2), encoding="utf-8")
     assignment.prompt_file.write_text(assignment.prompt, encoding="utf-8")
     launch = adapter.launch(assignment)
-    private = trip.rooms.config.private_environment()
-    env = for_agent(trip.rooms.environ, private, launch.env_names, launch.env_optional)
-    env |= launch.env
-    env |= {
+    env = _environment(trip, adapter, launch) | {
         "CODENCER_TASK_FILE": os.fspath(assignment.task_file),
         "CODENCER_RESULT_FILE": os.fspath(assignment.result_file),
     }
+    write_briefing(
+        trip,
+        Briefing(
+            session_id=assignment.session_id,
+            home=home_kind(adapter),
+            warnings=trip.probe.warnings if trip.probe is not None else (),
+        ),
+    )
     return Order(
         launch=launch,
         limits=Limits(
@@ -89,3 +88,33 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
         marker=marker_of(trip, layout.launch(attempt.id, name)),
         memory_bytes=step.frozen.memory_cap_mb * MIB,
     )
+
+
+def _assignment(trip: Trip, continuation: Continuation) -> Assignment:
+    layout, attempt = trip.rooms.layout, trip.attempt
+    exchange = layout.exchange(attempt.id)
+    exchange.mkdir(parents=True, exist_ok=True, mode=0o700)
+    session = continuation.session_id
+    return Assignment(
+        task=trip.step.task,
+        prompt=build_prompt(
+            trip.step.task, attempt.feedback, continuation.before, resumed=session is not None
+        ),
+        workspace=layout.workspace(attempt.id),
+        task_file=exchange / "task.json",
+        prompt_file=exchange / "prompt.txt",
+        result_file=exchange / RESULT,
+        report_file=exchange / REPORT,
+        session_id=session,
+    )
+
+
+def _environment(trip: Trip, adapter: Adapter, launch: Launch) -> dict[str, str]:
+    """What the agent's environment is taken from the daemon's and the user's private file."""
+    private = trip.rooms.config.private_environment()
+    env = for_agent(trip.rooms.environ, private, launch.env_names, launch.env_optional)
+    if adapter.settings.isolated_home:
+        home = trip.rooms.layout.home(trip.step.id)
+        homes.make_home(home)
+        env = homes.without_homes(env, adapter.settings.env) | homes.variables(home)
+    return env | launch.env

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from codencer.engine.briefing import read_briefing
 from codencer.engine.layout import snapshot_ref
 from codencer.engine.rooms import Entry, Trip
 from codencer.evidence import environment
@@ -131,12 +132,16 @@ def _evidence(trip: Trip) -> Iterator[Sealable]:
 
 
 def _environment(trip: Trip) -> bytes:
-    step, attempt = trip.step, trip.attempt
+    step, attempt, briefing = trip.step, trip.attempt, read_briefing(trip)
     return environment(
         git_version=trip.rooms.git_version,
-        adapter=attempt.adapter,
-        adapter_version=attempt.adapter_version,
-        trust_level=attempt.trust_level,
+        agent={
+            "adapter": attempt.adapter,
+            "version": attempt.adapter_version,
+            "home": briefing.home,
+            "resumes": briefing.session_id,
+            "trust_level": attempt.trust_level,
+        },
         policy=step.policy,
         policy_digest=load_policy(step.policy).digest,
         base_commit=step.base.commit,

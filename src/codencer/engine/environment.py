@@ -20,7 +20,15 @@ _LET_THROUGH = frozenset(
         "TZ",
         "TERM",
         "TMPDIR",
-        # Paths to certificates: without them an agent behind a company's proxy cannot reach its model.
+        # Without these an agent behind a company's proxy cannot reach its model, nor a hook its packages.
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "all_proxy",
         "SSL_CERT_FILE",
         "SSL_CERT_DIR",
         "NODE_EXTRA_CA_CERTS",

@@ -24,6 +24,14 @@ class Layout:
     def workspace(self, attempt_id: str) -> Path:
         return self.workspaces / attempt_id
 
+    @property
+    def homes(self) -> Path:
+        """Beside the workspaces: home folders that steps have of their own."""
+        return self.workspaces.parent / "homes"
+
+    def home(self, step_id: str) -> Path:
+        return self.homes / step_id
+
     def attempt_folder(self, attempt_id: str) -> Path:
         """Launch folders and the bridge's own index of one attempt."""
         return self.state / "launches" / attempt_id

@@ -13,6 +13,7 @@ from codencer.ledger import ArtifactStore, Ledger, Queries, Transaction
 from codencer.model.attempt import Attempt, AttemptState
 from codencer.model.event import EventKind
 from codencer.model.lifecycle import advance
+from codencer.model.ports import Probe
 from codencer.model.step import Step, StepState
 from codencer.process.launches import Launcher
 from codencer.workspace.git import GitSettings, Store
@@ -42,7 +43,8 @@ Entry = tuple[EventKind, Mapping[str, object]]
 class Trip:
     """One attempt on its walk. `step` and `attempt` are what the ledger said last.
 
-    `stop` is set when a person cancels; whoever waits for a process watches it.
+    `stop` is set when a person cancels; whoever waits for a process watches it. `probe` is what the
+    adapter said of its agent, when this daemon has looked.
     """
 
     rooms: Rooms
@@ -50,6 +52,7 @@ class Trip:
     attempt: Attempt
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     timings: dict[str, int] = field(default_factory=dict)
+    probe: Probe | None = None
 
     @property
     def cancelled(self) -> bool:

@@ -5,6 +5,7 @@ No secrets by construction: no environment values, no host or user name, no path
 
 import os
 import platform
+from collections.abc import Mapping
 
 from codencer import __version__
 from codencer.model.codec import canonical
@@ -15,14 +16,18 @@ ENVIRONMENT_VERSION = "v1"
 def environment(
     *,
     git_version: str,
-    adapter: str,
-    adapter_version: str,
-    trust_level: str,
+    agent: Mapping[str, str | None],
     policy: str,
     policy_digest: str,
     base_commit: str | None,
 ) -> bytes:
-    """Return the document; `git_version` is what `git --version` printed."""
+    """Return the document.
+
+    Args:
+        git_version: what `git --version` printed.
+        agent: which adapter and version, whose home folder it had (`user` or `step`), which conversation
+            of an earlier attempt it was to go on with, and the trust level.
+    """
     system = os.uname()
     return canonical(
         {
@@ -35,7 +40,7 @@ def environment(
             },
             "platform": {"system": system.sysname, "release": system.release, "machine": system.machine},
             "git": git_version.strip(),
-            "agent": {"adapter": adapter, "version": adapter_version, "trust_level": trust_level},
+            "agent": agent,
             "policy": {"name": policy, "digest": policy_digest},
             "base_commit": base_commit,
         }
