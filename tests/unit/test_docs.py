@@ -5,7 +5,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
@@ -102,17 +102,6 @@ def test_every_key_of_a_task_has_its_row(kind: type, heading: str) -> None:
     assert described == {each.name for each in fields(kind)}
 
 
-REFUSED: Mapping[str, object] = {
-    "report": "junit:report.xml",
-    "baseline": True,
-    "must_fail_before": True,
-    "clean": True,
-    "retries": 2,
-    "overlay": "hidden-tests",
-    "hidden": True,
-}
-
-
 def test_what_is_said_to_be_refused_is_refused_and_nothing_else() -> None:
     described = {
         next(iter(code_words(row[0])))
@@ -120,11 +109,7 @@ def test_what_is_said_to_be_refused_is_refused_and_nothing_else() -> None:
         for row in rows(section(page("tasks.md"), heading))
         if "**refused for now**" in row[2]
     }
-    assert described == {"fallback_adapters", *REFUSED}
-    for key, value in REFUSED.items():
-        task = {"goal": "x", "validations": [{"name": "one", "command": "true", key: value}]}
-        with pytest.raises(NotSupported):
-            intake(json.dumps(task), "json")
+    assert described == {"fallback_adapters"}
     with pytest.raises(NotSupported):
         intake(json.dumps({"goal": "x", "fallback_adapters": ["simulation"]}), "json")
 

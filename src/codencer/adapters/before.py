@@ -19,7 +19,7 @@ OUTPUT_CHARACTERS = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class FailedCheck:
-    """A validation that did not pass: `how` it ended, and the end of what it printed."""
+    """A validation that did not pass: what it said, in a line, and the end of what it printed."""
 
     name: str
     command: str
@@ -94,7 +94,7 @@ def _checks(before: Before) -> Iterator[str]:
         how = " ".join(printable(check.how, REASON_CHARACTERS).split())
         output = _quote(_end(check.output))
         said = f"The end of its output:\n\n{output}" if output else "It printed nothing."
-        yield f"### {heading}\n\nIt {how}. {said}"
+        yield f"### {heading}\n\n{how}. {said}"
     if len(before.failed) > CHECKS:
         yield f"{len(before.failed) - CHECKS} more checks did not pass."
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from codencer.adapters import load
@@ -17,10 +18,16 @@ from codencer.engine.rooms import Trip
 from codencer.model.codec import encode
 from codencer.model.launch import Launch, Limits
 from codencer.model.ports import Adapter, Assignment, Probe
+from codencer.model.task import TaskSpec
 from codencer.process.launches import Order
 
 RESULT, REPORT = "result.json", "report.json"
 """Files of the exchange folder that the agent may write."""
+
+
+def _told(task: TaskSpec) -> TaskSpec:
+    """The task without what is hidden from the agent."""
+    return replace(task, validations=tuple(each for each in task.validations if not each.hidden))
 
 
 def adapter_of(trip: Trip) -> Adapter:
@@ -60,7 +67,7 @@ def order_for(trip: Trip, adapter: Adapter, name: str, continuation: Continuatio
     """
     layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
     assignment = _assignment(trip, continuation)
-    assignment.task_file.write_text(json.dumps(encode(step.task), indent=2), encoding="utf-8")
+    assignment.task_file.write_text(json.dumps(encode(assignment.task), indent=2), encoding="utf-8")
     assignment.prompt_file.write_text(assignment.prompt, encoding="utf-8")
     launch = adapter.launch(assignment)
     env = _environment(trip, adapter, launch) | {
@@ -96,7 +103,7 @@ def _assignment(trip: Trip, continuation: Continuation) -> Assignment:
     exchange.mkdir(parents=True, exist_ok=True, mode=0o700)
     session = continuation.session_id
     return Assignment(
-        task=trip.step.task,
+        task=_told(trip.step.task),
         prompt=build_prompt(
             trip.step.task, attempt.feedback, continuation.before, resumed=session is not None
         ),

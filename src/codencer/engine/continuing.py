@@ -21,11 +21,12 @@ from codencer.model.artifact import Artifact
 from codencer.model.attempt import Attempt, Ending, FileChange
 from codencer.model.launch import ExitReason
 from codencer.model.ports import Adapter
-from codencer.model.task import Severity
+from codencer.model.task import Severity, ValidationSpec
 from codencer.model.validation import ValidationResult, ValidationState
 
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}\Z")
 """What may be passed on to a command line: an agent chose it, and it must not look like an option."""
+TESTS_NAMED = 10
 _PASSED = frozenset({ValidationState.PASSED, ValidationState.NOT_RUN, ValidationState.SKIPPED})
 
 
@@ -139,30 +140,40 @@ def _failed(trip: Trip, told: _Earlier) -> tuple[tuple[FailedCheck, ...], bool]:
     """The validations that may be told and did not pass, and whether a hidden one did not."""
     failed: list[FailedCheck] = []
     hidden = False
-    for ordinal, (spec, result) in enumerate(zip(trip.step.task.validations, told.results, strict=False), 1):
+    for spec, result in zip(trip.step.task.validations, told.results, strict=False):
         if result.state in _PASSED:
             continue
         if spec.hidden:
             hidden = True
             continue
-        warning = ", which is only a warning" if spec.severity is Severity.WARNING else ""
         failed.append(
             FailedCheck(
                 name=spec.name,
                 command=spec.command if isinstance(spec.command, str) else shlex.join(spec.command),
-                how=f"{result.state}: {result.error or f'exit code {result.exit_code}'}{warning}",
-                output=_output(trip.rooms.artifacts, told.artifacts, f"validation-{ordinal}"),
+                how=_how(spec, result),
+                output=_output(trip.rooms.artifacts, told, result),
             )
         )
     return tuple(failed), hidden
 
 
-def _output(store: ArtifactStore, artifacts: Mapping[str, Artifact], name: str) -> str:
-    """The end of what a validation printed; its errors last, as on a terminal."""
-    parts = (
-        _read(store, artifacts, f"{name}.{each}.log", -OUTPUT_CHARACTERS) for each in ("stdout", "stderr")
-    )
-    return "\n".join(text.rstrip("\n") for part in parts if (text := part.decode("utf-8", "replace")))
+def _how(spec: ValidationSpec, result: ValidationResult) -> str:
+    """What a validation said, in one line."""
+    warning = " (only a warning)" if spec.severity is Severity.WARNING else ""
+    parts = [f"{result.state}{warning}: {result.error or f'exit code {result.exit_code}'}"]
+    for words, tests in (("newly broken", result.newly_broken), ("still failing", result.still_failing)):
+        if tests:
+            more = f" and {len(tests) - TESTS_NAMED} more" if len(tests) > TESTS_NAMED else ""
+            parts.append(f"{words}: {', '.join(tests[:TESTS_NAMED])}{more}")
+    return "; ".join(parts)
+
+
+def _output(store: ArtifactStore, told: _Earlier, result: ValidationResult) -> str:
+    """The end of what a validation printed; its errors last."""
+    names = {each.path: name for name, each in told.artifacts.items()}
+    wanted = [names[ref] for ref in (result.stdout_ref, result.stderr_ref) if ref in names]
+    parts = (_read(store, told.artifacts, name, -OUTPUT_CHARACTERS) for name in wanted)
+    return "\n".join(text for part in parts if (text := part.decode("utf-8", "replace").strip("\n")))
 
 
 def _read(store: ArtifactStore, artifacts: Mapping[str, Artifact], name: str, size: int) -> bytes:

@@ -40,7 +40,8 @@ T = TypeVar("T")
 class Live:
     """An attempt under way at one moment; None is unknown.
 
-    `launch` is the process tree at work: `hook-N`, `agent-N` or `validation-N-N`. `last_output` is
+    `launch` is the process tree at work: `hook-N`, `agent-N`, `validation-N-N`, `baseline-N-N` or
+    `fresh_hook-N` (of a checkout for validations). `last_output` is
     the last line that is not blank of whichever of its outputs was written to last,
     `last_output_ms` how long ago that was. `cpu_ms` includes processes that have ended.
     `files_changed` counts paths that differ from the base.
@@ -98,7 +99,7 @@ def _files_changed(rooms: Rooms, step: Step, attempt: Attempt) -> int | None:
 
 def _at_work(rooms: Rooms, step: Step, attempt: Attempt) -> Live:
     """What the launch that is alive says of itself; at most one is at a time."""
-    for kind in ("validation", "agent", "hook"):
+    for kind in ("validation", "baseline", "fresh_hook", "agent", "hook"):
         for folder in reversed(rooms.layout.launches(attempt.id, kind)):
             if rooms.launcher.status(folder) is LaunchStatus.ALIVE:
                 speech = partial(_parser, rooms, step, attempt) if kind == "agent" else None
