@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from codencer.adapters.command import conclude
 from codencer.adapters.fragment import read_fragment
+from codencer.adapters.lines import shortened
 from codencer.errors import CodencerError, InvalidInput, LaunchFailed
 from codencer.model.attempt import AgentEvent, AgentEventKind, AgentOutcome, Ending, ErrorKind
 from codencer.model.codec import decode, encode
@@ -24,6 +25,8 @@ from codencer.model.ports import Adapter, Assignment, Parser, Probe
 from codencer.model.step import AdapterSettings
 
 GROUP = "codencer.adapters"
+LONGEST_PROBLEM = 400
+"""Characters of what went wrong in somebody else's code."""
 _MEMBERS = ("settings", "resumes", "probe", "launch", "parser")
 
 T = TypeVar("T")
@@ -96,7 +99,8 @@ def _guarded(plugin: Plugin, doing: str, call: Callable[[], T]) -> T:
         raise
     except (Exception, SystemExit) as problem:
         raise LaunchFailed(
-            f"adapter {plugin.name!r} of {plugin.source} failed while {doing}: {problem!r}. "
+            f"adapter {plugin.name!r} of {plugin.source} failed while {doing}: "
+            f"{shortened(repr(problem), LONGEST_PROBLEM)}. "
             "Nothing else is affected; mend or uninstall the package and restart the daemon"
         ) from problem
 

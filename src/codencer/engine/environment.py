@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from codencer.errors import InvalidInput
 
-_LET_THROUGH = frozenset(
+LET_THROUGH = frozenset(
     {
         "PATH",
         "HOME",
@@ -39,7 +39,7 @@ _LET_THROUGH = frozenset(
 
 def allowed(environ: Mapping[str, str]) -> dict[str, str]:
     """The part of the daemon's environment that every launch gets."""
-    return {name: value for name, value in environ.items() if name in _LET_THROUGH or name.startswith("LC_")}
+    return {name: value for name, value in environ.items() if name in LET_THROUGH or name.startswith("LC_")}
 
 
 def for_agent(
