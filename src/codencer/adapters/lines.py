@@ -31,6 +31,8 @@ def printable(text: str, limit: int) -> str:
 
 def harmless(text: str, limit: int) -> str:
     """Return the beginning of `text` as it is, without what a terminal would obey."""
+    if text.isprintable():  # as nearly every line is
+        return text[:limit]
     valid = text[:limit].encode("utf-8", "replace").decode("utf-8")
     return _ESCAPE.sub("", valid).translate(_UNSAFE_IN_TEXT)
 

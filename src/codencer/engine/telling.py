@@ -20,6 +20,10 @@ LONGEST_EVENT = 128 * 1024
 """Characters of one event as a line; of a longer one only the beginning of its text is kept."""
 
 
+_JSON = json.JSONEncoder(default=encode, allow_nan=False)
+"""Made once: making one for each line takes longer than the line."""
+
+
 class LogForm(StrEnum):
     RAW = "raw"
     """Byte for byte."""
@@ -97,9 +101,7 @@ class Recorded:
 def event_line(event: AgentEvent) -> str:
     """One event as a line of JSON; what an agent put into it can neither break nor flood it."""
     try:
-        line = json.dumps(
-            {"kind": event.kind, "text": event.text, "data": event.data}, default=encode, allow_nan=False
-        )
+        line = _JSON.encode({"kind": event.kind, "text": event.text, "data": event.data})
     except (TypeError, ValueError, RecursionError):
         line = ""
     if not line or len(line) > LONGEST_EVENT:
