@@ -14,8 +14,8 @@ from pathlib import Path
 
 from codencer.api.feed import following
 from codencer.engine import Engine
+from codencer.engine.log_forms import LogForm, Teller
 from codencer.engine.logs import LogSource
-from codencer.engine.telling import LogForm, Teller
 from codencer.errors import NotFound
 from codencer.model.event import EventKind
 from codencer.model.step import Step

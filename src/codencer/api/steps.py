@@ -17,7 +17,7 @@ from codencer.api.openapi import anything, one, several, stream, takes
 from codencer.api.peers import refuse_from_attempt
 from codencer.api.shapes import StepView
 from codencer.engine import Engine
-from codencer.engine.telling import LogForm
+from codencer.engine.log_forms import LogForm
 from codencer.engine.views import step_view
 from codencer.errors import Conflict, InvalidInput
 from codencer.model.artifact import Artifact

@@ -10,7 +10,7 @@ from codencer.adapters import load
 from codencer.adapters.prompt import build_prompt
 from codencer.engine import homes
 from codencer.engine.briefing import Briefing, write_briefing
-from codencer.engine.continuing import Continuation, home_kind
+from codencer.engine.continuing import NOTHING, Continuation, home_kind
 from codencer.engine.environment import for_agent
 from codencer.engine.launching import marker_of
 from codencer.engine.memory_cap import MIB
@@ -59,6 +59,26 @@ def surroundings(environ: Mapping[str, str], private: Mapping[str, str]) -> dict
     return {**environ, **private}
 
 
+def assignment_of(trip: Trip, continuation: Continuation = NOTHING) -> Assignment:
+    """What the agent of this attempt is told; the same whenever it is asked, and nothing is written.
+
+    Args:
+        continuation: what it takes up of an earlier attempt.
+    """
+    step, attempt, layout = trip.step, trip.attempt, trip.rooms.layout
+    exchange, session = layout.exchange(attempt.id), continuation.session_id
+    return Assignment(
+        task=_told(step.task),
+        prompt=build_prompt(step.task, attempt.feedback, continuation.before, resumed=session is not None),
+        workspace=layout.workspace(attempt.id),
+        task_file=exchange / "task.json",
+        prompt_file=exchange / "prompt.txt",
+        result_file=exchange / RESULT,
+        report_file=exchange / REPORT,
+        session_id=session,
+    )
+
+
 def order_for(trip: Trip, adapter: Adapter, name: str, continuation: Continuation) -> Order:
     """Write the files that the agent is given, and return what is to be started.
 
@@ -66,7 +86,8 @@ def order_for(trip: Trip, adapter: Adapter, name: str, continuation: Continuatio
         InvalidInput: a variable that the agent needs is not set, or the prompt cannot be passed.
     """
     layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
-    assignment = _assignment(trip, continuation)
+    layout.exchange(attempt.id).mkdir(parents=True, exist_ok=True, mode=0o700)
+    assignment = assignment_of(trip, continuation)
     assignment.task_file.write_text(json.dumps(encode(assignment.task), indent=2), encoding="utf-8")
     assignment.prompt_file.write_text(assignment.prompt, encoding="utf-8")
     launch = adapter.launch(assignment)
@@ -94,25 +115,6 @@ def order_for(trip: Trip, adapter: Adapter, name: str, continuation: Continuatio
         env=env,
         marker=marker_of(trip, layout.launch(attempt.id, name)),
         memory_bytes=step.frozen.memory_cap_mb * MIB,
-    )
-
-
-def _assignment(trip: Trip, continuation: Continuation) -> Assignment:
-    layout, attempt = trip.rooms.layout, trip.attempt
-    exchange = layout.exchange(attempt.id)
-    exchange.mkdir(parents=True, exist_ok=True, mode=0o700)
-    session = continuation.session_id
-    return Assignment(
-        task=_told(trip.step.task),
-        prompt=build_prompt(
-            trip.step.task, attempt.feedback, continuation.before, resumed=session is not None
-        ),
-        workspace=layout.workspace(attempt.id),
-        task_file=exchange / "task.json",
-        prompt_file=exchange / "prompt.txt",
-        result_file=exchange / RESULT,
-        report_file=exchange / REPORT,
-        session_id=session,
     )
 
 

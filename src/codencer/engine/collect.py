@@ -13,6 +13,7 @@ from pathlib import Path
 
 from codencer.engine.briefing import read_briefing
 from codencer.engine.layout import snapshot_ref
+from codencer.engine.litter import litter_of, without_litter
 from codencer.engine.rooms import Entry, Trip
 from codencer.evidence import environment
 from codencer.ledger import Sealable
@@ -71,7 +72,7 @@ def _snapshot(trip: Trip) -> Found | None:
     base = step.base.commit or ""
     taken = snapshot.take(
         rooms.store,
-        trip.git_settings,
+        without_litter(trip),
         workspace=rooms.layout.workspace(attempt.id),
         index=rooms.layout.index(attempt.id),
         base=base,
@@ -132,16 +133,11 @@ def _evidence(trip: Trip) -> Iterator[Sealable]:
 
 
 def _environment(trip: Trip) -> bytes:
-    step, attempt, briefing = trip.step, trip.attempt, read_briefing(trip)
+    step, briefing = trip.step, read_briefing(trip)
     return environment(
+        trip.attempt,
         git_version=trip.rooms.git_version,
-        agent={
-            "adapter": attempt.adapter,
-            "version": attempt.adapter_version,
-            "home": briefing.home,
-            "resumes": briefing.session_id,
-            "trust_level": attempt.trust_level,
-        },
+        agent={"home": briefing.home, "resumes": briefing.session_id, "litter": litter_of(trip)},
         policy=step.policy,
         policy_digest=load_policy(step.policy).digest,
         base_commit=step.base.commit,

@@ -38,6 +38,10 @@ class Continuation:
     session_id: str | None = None
 
 
+NOTHING = Continuation()
+"""Of a first attempt."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Earlier:
     attempt: Attempt
@@ -57,10 +61,10 @@ async def take_up(trip: Trip, adapter: Adapter) -> Continuation:
         return _earlier(queries, ran[-1]), _earlier(queries, told)
 
     if trip.attempt.number == 1:
-        return Continuation()
+        return NOTHING
     found = await trip.rooms.ledger.read(read)
     if found is None:
-        return Continuation()
+        return NOTHING
     return await asyncio.to_thread(_continuation, trip, adapter, *found)
 
 

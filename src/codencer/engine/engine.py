@@ -23,12 +23,12 @@ from codencer.engine.feed import Feed
 from codencer.engine.housekeeping import keep_house
 from codencer.engine.intake.submission import Submission
 from codencer.engine.live import Live, Lookout
+from codencer.engine.log_forms import LogForm
 from codencer.engine.logs import LogFile, LogSource
 from codencer.engine.opening import open_rooms
 from codencer.engine.reading import Whereabouts
 from codencer.engine.rooms import Rooms
 from codencer.engine.scheduler import Scheduler
-from codencer.engine.telling import LogForm
 from codencer.engine.trust import TrustItem
 from codencer.errors import DaemonUnreachable
 from codencer.locate import read_descriptor

@@ -15,15 +15,15 @@ from typing import TypeVar
 
 from codencer.adapters.readable import readable
 from codencer.engine.assignment import adapter_of
+from codencer.engine.litter import without_litter
+from codencer.engine.log_forms import Listens
 from codencer.engine.rooms import Rooms, Trip
-from codencer.engine.telling import Listens
 from codencer.errors import CodencerError
 from codencer.model.attempt import Attempt, AttemptState
 from codencer.model.launch import LaunchStatus
 from codencer.model.step import Step
 from codencer.process import tree
 from codencer.workspace.glance import count_changes
-from codencer.workspace.provisioned import ignoring_provisioned
 
 LONGEST_SECONDS = 2.0
 LOOKS_AT_ONCE = 2
@@ -92,9 +92,9 @@ def _files_changed(rooms: Rooms, step: Step, attempt: Attempt) -> int | None:
         return attempt.snapshot.files_changed
     if attempt.workspace is None:
         return None
-    workspace = Path(attempt.workspace)
-    settings = ignoring_provisioned(step.frozen.git_settings, workspace, rooms.layout.provisioned(attempt.id))
-    return count_changes(rooms.store, settings, workspace=workspace, index=rooms.layout.index(attempt.id))
+    trip = Trip(rooms, step, attempt)
+    index = rooms.layout.index(attempt.id)
+    return count_changes(rooms.store, without_litter(trip), workspace=Path(attempt.workspace), index=index)
 
 
 def _at_work(rooms: Rooms, step: Step, attempt: Attempt) -> Live:

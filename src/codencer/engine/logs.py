@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codencer.engine.assignment import adapter_of
+from codencer.engine.log_forms import Listens, LogForm, Recorded, Teller, Told, Verbatim
 from codencer.engine.reading import find_step, newest_attempt, step_artifacts
 from codencer.engine.rooms import Rooms, Trip
-from codencer.engine.telling import Listens, LogForm, Recorded, Teller, Told, Verbatim
 from codencer.engine.transcript import TRANSCRIPT, TRANSCRIPT_BYTES
 from codencer.errors import CodencerError, Conflict, NotFound
 from codencer.ledger import Queries

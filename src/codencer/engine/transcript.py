@@ -6,8 +6,8 @@ from itertools import chain
 from pathlib import Path
 
 from codencer.engine.assignment import REPORT, RESULT
+from codencer.engine.log_forms import PIECE_BYTES, event_line
 from codencer.engine.rooms import Trip
-from codencer.engine.telling import PIECE_BYTES, event_line
 from codencer.model.attempt import AgentOutcome
 from codencer.model.launch import ExitRecord
 from codencer.model.ports import Adapter

@@ -8,15 +8,17 @@ import platform
 from collections.abc import Mapping
 
 from codencer import __version__
+from codencer.model.attempt import Attempt
 from codencer.model.codec import canonical
 
 ENVIRONMENT_VERSION = "v1"
 
 
 def environment(
+    attempt: Attempt,
     *,
     git_version: str,
-    agent: Mapping[str, str | None],
+    agent: Mapping[str, object],
     policy: str,
     policy_digest: str,
     base_commit: str | None,
@@ -25,8 +27,9 @@ def environment(
 
     Args:
         git_version: what `git --version` printed.
-        agent: which adapter and version, whose home folder it had (`user` or `step`), which conversation
-            of an earlier attempt it was to go on with, and the trust level.
+        agent: what is known of the agent besides the attempt's own fields: whose home folder it had (`user`
+            or `step`), which conversation of an earlier attempt it was to go on with, and the patterns of
+            files that it drops for itself (litter), which the snapshot left out.
     """
     system = os.uname()
     return canonical(
@@ -40,7 +43,12 @@ def environment(
             },
             "platform": {"system": system.sysname, "release": system.release, "machine": system.machine},
             "git": git_version.strip(),
-            "agent": agent,
+            "agent": {
+                "adapter": attempt.adapter,
+                "version": attempt.adapter_version,
+                "trust_level": attempt.trust_level,
+                **agent,
+            },
             "policy": {"name": policy, "digest": policy_digest},
             "base_commit": base_commit,
         }

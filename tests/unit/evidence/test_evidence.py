@@ -94,8 +94,9 @@ def test_a_manifest_that_would_lie_is_refused() -> None:
 
 def test_the_environment_names_versions_and_nothing_private(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEY", "do-not-record-me")
-    agent = {"adapter": "fixer", "version": "1.2", "home": "user", "resumes": None, "trust_level": "plain"}
+    agent = {"home": "user", "resumes": None, "litter": ["/.fixer/"]}
     data = environment(
+        ATTEMPT,
         git_version="git version 2.39.5\n",
         agent=agent,
         policy="basic",
@@ -105,7 +106,7 @@ def test_the_environment_names_versions_and_nothing_private(monkeypatch: pytest.
     found = json.loads(data)
     assert found["codencer"] == __version__
     assert found["git"] == "git version 2.39.5"
-    assert found["agent"] == agent
+    assert found["agent"] == {"adapter": "fixer", "version": "1.2", "trust_level": "plain", **agent}
     assert found["policy"] == {"name": "basic", "digest": "d1"}
     assert found["base_commit"] == "b1"
     assert found["platform"]["system"] == os.uname().sysname

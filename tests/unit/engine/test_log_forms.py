@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codencer.adapters import load
-from codencer.engine.telling import LONGEST_EVENT, LogForm, Recorded, Told, Verbatim, event_line
+from codencer.engine.log_forms import LONGEST_EVENT, LogForm, Recorded, Told, Verbatim, event_line
 from codencer.model.attempt import AgentEvent, AgentEventKind
 from codencer.model.ports import Parser
 from codencer.model.step import AdapterSettings
