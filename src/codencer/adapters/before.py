@@ -45,6 +45,19 @@ class Before:
     kept: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Continuation:
+    """What an attempt takes up of earlier ones. `before` is None when there is nothing to tell; with
+    `session_id` its agent remembers that attempt, because its conversation goes on."""
+
+    before: Before | None = None
+    session_id: str | None = None
+
+
+NOTHING = Continuation()
+"""Of a first attempt."""
+
+
 def report(before: Before) -> list[str]:
     """The sections for an agent that knows nothing of it."""
     where = "Its changes are in your workspace." if before.kept else "Its changes are not in your workspace."

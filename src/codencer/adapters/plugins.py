@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from codencer.adapters.command import conclude
 from codencer.adapters.fragment import read_fragment
 from codencer.adapters.lines import shortened
-from codencer.errors import CodencerError, InvalidInput, LaunchFailed
+from codencer.errors import CodencerError, InvalidInput, LaunchFailed, NotSupported
 from codencer.model.attempt import AgentEvent, AgentEventKind, AgentOutcome, Ending, ErrorKind
 from codencer.model.codec import decode, encode
 from codencer.model.ids import check_name
@@ -134,9 +134,14 @@ class _Guarded:
         return _checked(self._plugin, "looking for its agent", lambda: self._inner.probe(environ), Probe)
 
     def launch(self, assignment: Assignment) -> Launch:
-        return _checked(
-            self._plugin, "saying how it is started", lambda: self._inner.launch(assignment), Launch
-        )
+        doing = "saying how it is started"
+        launch = _checked(self._plugin, doing, lambda: self._inner.launch(assignment), Launch)
+        if launch.two_way:
+            raise NotSupported(
+                f"adapter {self._plugin.name!r} of {self._plugin.source} wants to speak with its agent while "
+                "it runs, which only adapters of Codencer's own can"
+            )
+        return launch
 
     def parser(self) -> Parser:
         return _GuardedParser(self._plugin, self._inner)

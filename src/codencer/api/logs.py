@@ -14,7 +14,7 @@ from pathlib import Path
 
 from codencer.api.feed import following
 from codencer.engine import Engine
-from codencer.engine.log_forms import LogForm, Teller
+from codencer.engine.log_forms import LogForm
 from codencer.engine.logs import LogSource
 from codencer.errors import NotFound
 from codencer.model.event import EventKind
@@ -46,9 +46,12 @@ class _Log:
         self.attempt, self.path = source.attempt_id, source.file.path
         self.growing = source.file.growing
         self.news, self.over = asyncio.Event(), asyncio.Event()
-        self._file, start = _open(self.path, offset)
+        self._file = _open(self.path)
         try:
-            self._teller: Teller = source.teller(midway=start > 0)
+            end = os.fstat(self._file).st_size
+            start = offset if offset >= 0 else max(0, end + offset)
+            self._teller, begin = source.teller(start)
+            os.lseek(self._file, begin, os.SEEK_SET)
         except BaseException:
             self.close()
             raise
@@ -128,14 +131,11 @@ async def _log(engine: Engine, step: str, wanted: Wanted) -> _Log:
         return await asyncio.to_thread(_Log, source, wanted.offset)
 
 
-def _open(path: Path, offset: int) -> tuple[int, int]:
-    """The file, and where in it reading begins."""
+def _open(path: Path) -> int:
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError as problem:
         raise NotFound(f"the log {path} is not there") from problem
-    start = offset if offset >= 0 else max(0, os.fstat(file).st_size + offset)
-    return file, os.lseek(file, start, os.SEEK_SET)
 
 
 async def _begun(engine: Engine, step: str, wanted: Wanted) -> _Log | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from codencer.engine.assignment import adapter_of, look, order_for
 from codencer.engine.briefing import in_its_light
-from codencer.engine.continuing import Continuation, take_up
+from codencer.engine.continuing import take_up
 from codencer.engine.launching import marker_of, never_began, watch
 from codencer.engine.rooms import Trip
 from codencer.engine.transcript import read_outcome
@@ -34,6 +34,7 @@ async def run_agent(trip: Trip) -> None:
     began = time.monotonic_ns()
     try:
         adapter = await asyncio.to_thread(_adapter, trip)
+        trip.continuation = await take_up(trip, adapter)
         folder = await asyncio.to_thread(_standing_launch, trip)
         if folder is None and trip.cancelled:
             await _conclude(trip, None, _NOT_WANTED)
@@ -76,9 +77,8 @@ async def _launch(trip: Trip, adapter: Adapter) -> Path:
     attempt = trip.attempt
     number = 1 if attempt.launch is None else 1 + int(attempt.launch.rpartition("-")[2])
     name = f"agent-{number}"
-    continuation = await take_up(trip, adapter)
     try:
-        version, order = await asyncio.to_thread(_probe_and_order, trip, adapter, name, continuation)
+        version, order = await asyncio.to_thread(_probe_and_order, trip, adapter, name)
     except (CodencerError, OSError) as problem:
         raise LaunchRefused from problem
     body = {"launch": name, "adapter_version": version, "trust_level": "plain"}
@@ -91,11 +91,9 @@ async def _launch(trip: Trip, adapter: Adapter) -> Path:
     return folder
 
 
-def _probe_and_order(
-    trip: Trip, adapter: Adapter, name: str, continuation: Continuation
-) -> tuple[str, Order]:
+def _probe_and_order(trip: Trip, adapter: Adapter, name: str) -> tuple[str, Order]:
     trip.probe = trip.probe or look(trip, adapter)
-    return trip.probe.version, order_for(trip, adapter, name, continuation)
+    return trip.probe.version, order_for(trip, adapter, name)
 
 
 async def _note_start(trip: Trip, folder: Path) -> None:

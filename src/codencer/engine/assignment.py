@@ -10,7 +10,7 @@ from codencer.adapters import load
 from codencer.adapters.prompt import build_prompt
 from codencer.engine import homes
 from codencer.engine.briefing import Briefing, write_briefing
-from codencer.engine.continuing import NOTHING, Continuation, home_kind
+from codencer.engine.continuing import home_kind
 from codencer.engine.environment import for_agent
 from codencer.engine.launching import marker_of
 from codencer.engine.memory_cap import MIB
@@ -59,14 +59,11 @@ def surroundings(environ: Mapping[str, str], private: Mapping[str, str]) -> dict
     return {**environ, **private}
 
 
-def assignment_of(trip: Trip, continuation: Continuation = NOTHING) -> Assignment:
-    """What the agent of this attempt is told; the same whenever it is asked, and nothing is written.
-
-    Args:
-        continuation: what it takes up of an earlier attempt.
-    """
+def assignment_of(trip: Trip) -> Assignment:
+    """What the agent of this attempt is told; the same whenever it is asked, and nothing is written."""
     step, attempt, layout = trip.step, trip.attempt, trip.rooms.layout
-    exchange, session = layout.exchange(attempt.id), continuation.session_id
+    exchange, continuation = layout.exchange(attempt.id), trip.continuation
+    session = continuation.session_id
     return Assignment(
         task=_told(step.task),
         prompt=build_prompt(step.task, attempt.feedback, continuation.before, resumed=session is not None),
@@ -79,7 +76,7 @@ def assignment_of(trip: Trip, continuation: Continuation = NOTHING) -> Assignmen
     )
 
 
-def order_for(trip: Trip, adapter: Adapter, name: str, continuation: Continuation) -> Order:
+def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
     """Write the files that the agent is given, and return what is to be started.
 
     Raises:
@@ -87,7 +84,7 @@ def order_for(trip: Trip, adapter: Adapter, name: str, continuation: Continuatio
     """
     layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
     layout.exchange(attempt.id).mkdir(parents=True, exist_ok=True, mode=0o700)
-    assignment = assignment_of(trip, continuation)
+    assignment = assignment_of(trip)
     assignment.task_file.write_text(json.dumps(encode(assignment.task), indent=2), encoding="utf-8")
     assignment.prompt_file.write_text(assignment.prompt, encoding="utf-8")
     launch = adapter.launch(assignment)
@@ -125,5 +122,5 @@ def _environment(trip: Trip, adapter: Adapter, launch: Launch) -> dict[str, str]
     if adapter.settings.isolated_home:
         home = trip.rooms.layout.home(trip.step.id)
         homes.make_home(home)
-        env = homes.without_homes(env, adapter.settings.env) | homes.variables(home)
+        return homes.without_homes(env, adapter.settings.env) | launch.env | homes.variables(home)
     return env | launch.env

@@ -10,6 +10,7 @@ from typing import Any
 
 from codencer import adapters as registry
 from codencer.config import Config
+from codencer.engine import homes
 from codencer.engine.assignment import surroundings
 from codencer.engine.selection import settings_of
 from codencer.errors import CodencerError
@@ -31,6 +32,10 @@ def _row(config: Config, name: str, environ: Mapping[str, str]) -> dict[str, Any
     try:
         adapter = registry.load(name, settings, checkout=config.repository.top)
         command = adapter.settings.command
+        if adapter.settings.isolated_home:
+            # As empty as the one that a step is going to have.
+            empty = homes.variables(config.workspace_root / "homes")
+            environ = homes.without_homes(environ, adapter.settings.env) | empty
         probe = adapter.probe(environ)
     except (CodencerError, OSError) as problem:
         probe = Probe(installed=False, problem=str(problem))

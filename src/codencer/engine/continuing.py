@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codencer.adapters.before import OUTPUT_CHARACTERS, Before, FailedCheck
+from codencer.adapters.before import NOTHING, OUTPUT_CHARACTERS, Before, Continuation, FailedCheck
 from codencer.engine.result import read_changes
 from codencer.engine.rooms import Trip
 from codencer.errors import CodencerError
@@ -31,18 +31,6 @@ _PASSED = frozenset({ValidationState.PASSED, ValidationState.NOT_RUN, Validation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Continuation:
-    """`before` is None when there is nothing to tell; with `session_id` the agent remembers it itself."""
-
-    before: Before | None = None
-    session_id: str | None = None
-
-
-NOTHING = Continuation()
-"""Of a first attempt."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Earlier:
     attempt: Attempt
     results: Sequence[ValidationResult]
@@ -50,7 +38,7 @@ class _Earlier:
 
 
 async def take_up(trip: Trip, adapter: Adapter) -> Continuation:
-    """What the step's earlier attempts mean for this one."""
+    """What the step's earlier attempts mean for this one; the same whenever it is asked."""
 
     def read(queries: Queries) -> tuple[_Earlier, _Earlier] | None:
         earlier = [each for each in queries.attempts(trip.step.id) if each.number < trip.attempt.number]

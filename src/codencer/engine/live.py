@@ -15,14 +15,15 @@ from typing import TypeVar
 
 from codencer.adapters.readable import readable
 from codencer.engine.assignment import adapter_of
+from codencer.engine.framed import Framed, Listens, from_first_frame
 from codencer.engine.litter import without_litter
-from codencer.engine.log_forms import Listens
 from codencer.engine.rooms import Rooms, Trip
 from codencer.errors import CodencerError
 from codencer.model.attempt import Attempt, AttemptState
 from codencer.model.launch import LaunchStatus
 from codencer.model.step import Step
 from codencer.process import tree
+from codencer.process.frames import LOG
 from codencer.workspace.glance import count_changes
 
 LONGEST_SECONDS = 2.0
@@ -132,7 +133,7 @@ def last_output(folder: Path, speech: Callable[[], Listens] | None = None) -> tu
         speech: makes what understands its stdout: of JSON, what it says is shown instead, if anything.
     """
     written: list[tuple[int, Path]] = []
-    for name in ("stdout", "stderr"):
+    for name in ("stdout", LOG, "stderr"):
         try:
             stat = (folder / name).stat()
         except FileNotFoundError:
@@ -143,7 +144,7 @@ def last_output(folder: Path, speech: Callable[[], Listens] | None = None) -> tu
         return None, None
     newest, path = max(written)
     line = _last_line(_tail(path, TAIL_BYTES))
-    if line is not None and speech is not None and path.name == "stdout" and _is_json(path, line):
+    if speech is not None and (path.name == LOG or (path.name == "stdout" and _is_json(path, line or ""))):
         line = _last_words(path, speech())
     shown = line if line is None or len(line) <= LONGEST_LINE else "…" + line[1 - LONGEST_LINE :]
     return shown, max(0, time.time_ns() - newest) // 1_000_000
@@ -169,7 +170,9 @@ def _is_json(path: Path, line: str) -> bool:
 def _last_words(path: Path, parser: Listens) -> str | None:
     """The last readable line of what the end of an output says; None if no whole line of it says anything."""
     tail = _tail(path, SPEECH_BYTES)
-    if path.stat().st_size > len(tail):
+    if path.name == LOG:
+        parser, tail = Framed(parser), from_first_frame(tail)
+    elif path.stat().st_size > len(tail):
         tail = tail.partition(b"\n")[2]
     whole = tail[: tail.rfind(b"\n") + 1]
     lines = (line for event in reversed(parser.feed(whole)) for line in reversed(readable(event)))

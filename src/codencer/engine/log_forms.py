@@ -11,6 +11,7 @@ from typing import Protocol
 
 from codencer.adapters.lines import LineReader, shortened
 from codencer.adapters.readable import readable
+from codencer.engine.framed import Listens
 from codencer.model.attempt import AgentEvent, AgentEventKind
 from codencer.model.codec import encode
 
@@ -31,12 +32,6 @@ class LogForm(StrEnum):
     """Lines for a person."""
     EVENTS = "events"
     """One AgentEvent a line, as JSON."""
-
-
-class Listens(Protocol):
-    """The half of a parser that is needed here."""
-
-    def feed(self, data: bytes) -> Sequence[AgentEvent]: ...
 
 
 class Teller(Protocol):
@@ -64,10 +59,12 @@ class Told:
 
     Args:
         midway: the bytes begin somewhere within a line, which is left out.
+        unheard: so many bytes are understood, and nothing of them is told.
     """
 
-    def __init__(self, parser: Listens, form: LogForm, *, midway: bool = False) -> None:
+    def __init__(self, parser: Listens, form: LogForm, *, midway: bool = False, unheard: int = 0) -> None:
         self._parser = parser
+        self._unheard = unheard
         self._lines: Callable[[AgentEvent], Sequence[str]] = (
             readable if form is LogForm.TEXT else lambda event: (event_line(event),)
         )
@@ -84,7 +81,11 @@ class Told:
         return self.feed(b"\n")
 
     def _told(self, piece: bytes) -> bytes:
-        lines = [line for event in self._parser.feed(piece) for line in self._lines(event)]
+        events = self._parser.feed(piece)
+        if self._unheard > 0:
+            self._unheard -= len(piece)
+            return b""
+        lines = [line for event in events for line in self._lines(event)]
         return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
 
 

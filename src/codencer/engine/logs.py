@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codencer.engine.assignment import adapter_of
-from codencer.engine.log_forms import Listens, LogForm, Recorded, Teller, Told, Verbatim
+from codencer.engine.framed import Framed, Listens
+from codencer.engine.log_forms import LogForm, Recorded, Teller, Told, Verbatim
 from codencer.engine.reading import find_step, newest_attempt, step_artifacts
 from codencer.engine.rooms import Rooms, Trip
 from codencer.engine.transcript import TRANSCRIPT, TRANSCRIPT_BYTES
@@ -19,6 +20,7 @@ from codencer.ledger import Queries
 from codencer.model.artifact import Artifact
 from codencer.model.attempt import Attempt
 from codencer.model.step import Step
+from codencer.process.frames import LOG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +39,18 @@ class LogSource:
     attempt_id: str
     form: LogForm
     listener: Callable[[], Listens]
+    framed: bool = False
 
-    def teller(self, *, midway: bool) -> Teller:
-        """A fresh one; `midway` says that what it is fed does not begin with the file."""
+    def teller(self, start: int) -> tuple[Teller, int]:
+        """What tells the file from byte `start` on, and from where it has to be fed.
+
+        Frames can only be told apart from the beginning of the file.
+        """
         if self.form is LogForm.RAW:
-            return Verbatim()
-        return Told(self.listener(), self.form, midway=midway)
+            return Verbatim(), start
+        if self.framed:
+            return Told(Framed(self.listener()), self.form, unheard=start), 0
+        return Told(self.listener(), self.form, midway=start > 0), start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +66,7 @@ async def log_file(rooms: Rooms, address: str, *, stderr: bool) -> LogFile:
     Raises:
         NotFound: there is no such step, or no agent was started.
     """
-    return _raw(rooms, await _find(rooms, address), stderr=stderr)
+    return await asyncio.to_thread(_raw, rooms, await _find(rooms, address), stderr=stderr)
 
 
 async def log_source(rooms: Rooms, address: str, form: LogForm, *, stderr: bool, whole: bool) -> LogSource:
@@ -73,14 +81,20 @@ async def log_source(rooms: Rooms, address: str, form: LogForm, *, stderr: bool,
     found = await _find(rooms, address)
     attempt, kept = found.attempt, found.artifacts.get(TRANSCRIPT)
     listener: Callable[[], Listens] = Recorded
+    framed = False
     if form is not LogForm.RAW and whole and kept is not None and kept.size < TRANSCRIPT_BYTES:
         file = LogFile(path=rooms.artifacts.path(kept), growing=False)
     else:
-        file = _raw(rooms, found, stderr=stderr)
+        file = await asyncio.to_thread(_raw, rooms, found, stderr=stderr)
+        framed = file.path.name in (LOG, f"{LOG}.log")
         if form is not LogForm.RAW and attempt is not None:
             listener = await asyncio.to_thread(_parser_of, Trip(rooms, found.step, attempt))
     return LogSource(
-        file=file, attempt_id=attempt.id if attempt is not None else "", form=form, listener=listener
+        file=file,
+        attempt_id=attempt.id if attempt is not None else "",
+        form=form,
+        listener=listener,
+        framed=framed,
     )
 
 
@@ -104,11 +118,13 @@ def _parser_of(trip: Trip) -> Callable[[], Listens]:
 
 
 def _raw(rooms: Rooms, found: _Found, *, stderr: bool) -> LogFile:
-    name = "stderr" if stderr else "stdout"
+    names = ("stderr",) if stderr else ("stdout", LOG)
     step, attempt = found.step, found.attempt
-    if (sealed := found.artifacts.get(f"{name}.log")) is not None:
-        return LogFile(path=rooms.artifacts.path(sealed), growing=False)
+    for name in names:
+        if (sealed := found.artifacts.get(f"{name}.log")) is not None:
+            return LogFile(path=rooms.artifacts.path(sealed), growing=False)
     if attempt is None or attempt.launch is None:
         raise NotFound(f"step {step.id} is {step.state}: no agent was started, so there is no log")
-    path = rooms.layout.launch(attempt.id, attempt.launch) / name
-    return LogFile(path=path, growing=attempt.outcome is None)
+    folder = rooms.layout.launch(attempt.id, attempt.launch)
+    name = next((each for each in names if (folder / each).exists()), names[0])
+    return LogFile(path=folder / name, growing=attempt.outcome is None)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from codencer.adapters.before import NOTHING, Continuation
 from codencer.config import Config
 from codencer.engine.layout import Layout
 from codencer.engine.memory_cap import MemoryCap
@@ -44,7 +45,7 @@ class Trip:
     """One attempt on its walk. `step` and `attempt` are what the ledger said last.
 
     `stop` is set when a person cancels; whoever waits for a process watches it. `probe` is what the
-    adapter said of its agent, when this daemon has looked.
+    adapter said of its agent, when this daemon has looked; `continuation` is set before it is asked.
     """
 
     rooms: Rooms
@@ -53,6 +54,7 @@ class Trip:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     timings: dict[str, int] = field(default_factory=dict)
     probe: Probe | None = None
+    continuation: Continuation = NOTHING
 
     @property
     def cancelled(self) -> bool:
