@@ -20,6 +20,7 @@ from typing import Any
 import hypothesis
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from tests.faults import compiled
 
 # How long one example takes says nothing on a busy machine; pytest-timeout bounds the whole test.
 hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
@@ -172,3 +173,9 @@ def make_packages() -> Callable[[Path], Packages]:
 def packages(tmp_path: Path, make_packages: Callable[[Path], Packages]) -> Packages:
     """The example's package, and room for more."""
     return make_packages(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def fault_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What makes a process believe that its disk fails or its clock was set; see tests/faults."""
+    return compiled(tmp_path_factory.mktemp("faults"))

@@ -7,6 +7,9 @@ VALUES (:seq, :v, :at, :run_id, :step_id, :attempt_id, :kind, :body, :prev_hash,
 -- name: move_head
 UPDATE head SET seq = :seq, hash = :hash;
 
+-- name: shift_head
+UPDATE head SET seq = seq + :by;
+
 -- name: head
 SELECT seq, hash FROM head;
 

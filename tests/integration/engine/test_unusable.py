@@ -93,6 +93,21 @@ async def test_it_fails_before_anything_is_done_for_it(
     assert not (tmp_path / "hook-ran").exists()
 
 
+async def test_a_base_that_was_awaited_is_still_found_by_a_later_try(
+    repo: Path, open_engine: Open, moody: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOODY", json.dumps(MISSING))
+    async with open_engine(repo) as house:
+        first = await house.submit("simulate: write code.txt fixed")
+        failed = await result_of(house, base=f"step:{first.id}")
+        assert failed.state is StepState.FAILED_ADAPTER
+        step = await house.settled(await house.engine.retry(failed.step_id, "t", adapter="simulation"))
+        result = await house.engine.result(step.id)
+        begun = await house.engine.result(first.id)
+    assert step.state is StepState.COMPLETED
+    assert result.base_commit == begun.snapshot_commit
+
+
 async def test_what_is_known_against_it_is_in_the_result(
     repo: Path, open_engine: Open, moody: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
