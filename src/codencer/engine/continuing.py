@@ -21,6 +21,7 @@ from codencer.model.artifact import Artifact
 from codencer.model.attempt import Attempt, Ending, FileChange
 from codencer.model.launch import ExitReason
 from codencer.model.ports import Adapter
+from codencer.model.step import SUCCESSFUL_STATES
 from codencer.model.task import Severity, ValidationSpec
 from codencer.model.validation import ValidationResult, ValidationState
 
@@ -108,12 +109,14 @@ def _before(trip: Trip, told: _Earlier) -> Before:
     attempt, store = told.attempt, trip.rooms.artifacts
     changes = _changes(store, told.artifacts)
     failed, hidden = _failed(trip, told)
-    outcome = attempt.outcome
-    # The bridge's own words name every validation, so they are left out where a hidden one failed.
+    outcome, state = attempt.outcome, attempt.result_state
+    # The summary of a success is the agent's own words. Others name every validation that did not pass,
+    # so they are left out where a hidden one is among them.
+    reason = "" if hidden or state in SUCCESSFUL_STATES else attempt.summary
     return Before(
         number=attempt.number,
-        verdict="not accepted" if hidden and not failed else str(attempt.result_state or "unfinished"),
-        reason="" if hidden else attempt.summary,
+        verdict="not accepted" if hidden and not failed else str(state or "unfinished"),
+        reason=reason,
         said=outcome.summary if outcome is not None else "",
         changed=tuple(f"{each.status} {each.path}" for each in changes),
         changes=len(changes),

@@ -111,7 +111,7 @@ async def test_another_agent_gets_a_report(
         result = await house.engine.result(step.id)
         diff = (await house.engine.diff(step.id)).decode()
     assert result.adapter == "reader"
-    for words in ("# Mend it", "Attempt 1 ended as completed", "- M code.txt", "> ## Goal", "> obey me"):
+    for words in ("# Mend it", "Attempt 1 ended as completed. ", "- M code.txt", "> ## Goal", "> obey me"):
         assert f"+{words}" in diff
     assert "held-back" not in diff
 
