@@ -1,8 +1,8 @@
 """Second stage: start the agent at most once, wait for it, and read what it said.
 
 The intent is durable before the supervisor exists. Re-entered, the stage looks at the
-launch folder: a live agent is waited for, an ended one is read, and only a launch that is
-proven never to have begun (its tombstone was ours) is started, in a folder of its own.
+launch folder: a live agent is waited for, an ended one is read, and only after a launch that is
+proven never to have begun (its tombstone is ours) another one is made, in a folder of its own.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ from pathlib import Path
 from codencer.engine.assignment import adapter_of, look, order_for
 from codencer.engine.briefing import in_its_light
 from codencer.engine.continuing import take_up
-from codencer.engine.launching import marker_of, never_began, watch
+from codencer.engine.launching import marker_of, never_began, never_came_up, watch
+from codencer.engine.layout import launch_number
 from codencer.engine.rooms import Trip
 from codencer.engine.transcript import read_outcome
 from codencer.errors import CodencerError
@@ -35,22 +36,33 @@ async def run_agent(trip: Trip) -> None:
     try:
         adapter = await asyncio.to_thread(_adapter, trip)
         trip.continuation = await take_up(trip, adapter)
-        folder = await asyncio.to_thread(_standing_launch, trip)
-        if folder is None and trip.cancelled:
-            await _conclude(trip, None, _NOT_WANTED)
-            return
-        folder = folder or await _launch(trip, adapter)
+        over = await _see_through(trip, adapter)
     except LaunchRefused as refusal:
         await _conclude(trip, None, _broken(f"the agent could not be started: {refusal.__cause__}"))
         return
-    await _note_start(trip, folder)
-    record = await watch(trip, folder, marker_of(trip, folder))
+    if over is None:
+        await _conclude(trip, None, _NOT_WANTED)
+        return
+    folder, record = over
     trip.timings["run"] = (time.monotonic_ns() - began) // 1_000_000
     outcome = await asyncio.to_thread(read_outcome, trip, adapter, folder, record)
     outcome = await asyncio.to_thread(in_its_light, trip, outcome)
     if trip.cancelled:
         outcome = replace(outcome, ending=Ending.CANCELLED, error="cancelled while the agent was running")
     await _conclude(trip, record, outcome)
+
+
+async def _see_through(trip: Trip, adapter: Adapter) -> tuple[Path, ExitRecord | None] | None:
+    """Wait for the end of the one launch that begins; None when it is not wanted any more."""
+    while True:
+        folder = await asyncio.to_thread(_standing_launch, trip)
+        if folder is None and trip.cancelled:
+            return None
+        folder = folder or await _launch(trip, adapter)
+        await _note_start(trip, folder)
+        record = await watch(trip, folder, marker_of(trip, folder))
+        if trip.cancelled or not await never_came_up(trip, folder, record):
+            return folder, record
 
 
 def _adapter(trip: Trip) -> Adapter:
@@ -75,7 +87,7 @@ def _standing_launch(trip: Trip) -> Path | None:
 
 async def _launch(trip: Trip, adapter: Adapter) -> Path:
     attempt = trip.attempt
-    number = 1 if attempt.launch is None else 1 + int(attempt.launch.rpartition("-")[2])
+    number = 1 if attempt.launch is None else 1 + launch_number(attempt.launch)
     name = f"agent-{number}"
     try:
         version, order = await asyncio.to_thread(_probe_and_order, trip, adapter, name)

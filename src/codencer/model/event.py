@@ -32,8 +32,13 @@ class EventKind(StrEnum):
     settings are null when they stay as they were. Also adds one to the step's revision"""
     STEP_SETTLED = "step.settled"
     """{step_state, summary, retryable, reason}"""
+    STEP_LANDING = "step.landing"
+    """{actor, landing: Landing}; written before anything of the user's changes. What neither of the next
+    two follows was cut off, and is carried out again"""
     STEP_LANDED = "step.landed"
     """{actor, form, target, commit}"""
+    STEP_LANDING_UNDONE = "step.landing_undone"
+    """{actor, reason}; nothing of the user's has changed"""
     ATTEMPT_STARTED = "attempt.started"
     """{number, adapter, requested_adapter, feedback, step_state}; the attempt is `preparing`"""
     WORKSPACE_READY = "workspace.ready"

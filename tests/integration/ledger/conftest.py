@@ -11,6 +11,7 @@ from codencer.model.attempt import AgentOutcome, AttemptState, Ending, HookStatu
 from codencer.model.event import EventKind
 from codencer.model.gate import GateState
 from codencer.model.ids import IdKind, new_id
+from codencer.model.landing import LandForm, Landing
 from codencer.model.launch import ExitReason, ExitRecord, ProcessNote
 from codencer.model.policy import Decision, Facts, Verdict
 from codencer.model.run import RunLabels, RunState
@@ -48,6 +49,18 @@ _FACTS = Facts(
     failed_validations=(),
     failed_warnings=(),
     survivors=(),
+)
+_LANDING = Landing(
+    form=LandForm.BRANCH,
+    target="fix",
+    checkout="/somewhere",
+    git_dir=".",
+    mark="0a1b",
+    base="b" * 40,
+    tree="d" * 40,
+    files=1,
+    ref="refs/heads/fix",
+    commit="f" * 40,
 )
 _VALIDATION = ValidationResult(
     name="tests",
@@ -89,6 +102,8 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
         "retryable": True,
         "reason": "tests",
     },
+    EventKind.STEP_LANDING: {"actor": "ann", "landing": _LANDING},
+    EventKind.STEP_LANDING_UNDONE: {"actor": "ann", "reason": "the branch was moved"},
     EventKind.STEP_LANDED: {"actor": "ann", "form": "branch", "target": "fix", "commit": "f" * 40},
     EventKind.ATTEMPT_STARTED: {
         "number": 1,
@@ -187,6 +202,9 @@ def _walk(tx: Transaction, run_id: str, name: str) -> tuple[str, str, str]:
     for kind in (
         EventKind.CANCEL_REQUESTED,
         EventKind.STEP_SETTLED,
+        EventKind.STEP_LANDING,
+        EventKind.STEP_LANDING_UNDONE,
+        EventKind.STEP_LANDING,
         EventKind.STEP_LANDED,
         EventKind.STEP_RETRIED,
     ):

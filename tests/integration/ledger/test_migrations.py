@@ -19,6 +19,9 @@ from codencer.ledger.migrate import Migration, open_for_writing, shipped
 
 StartRun = Callable[[str], Callable[[Transaction], None]]
 
+NOW = len(shipped())
+"""The version of a ledger that is made today."""
+
 
 def fingerprint(folder: Path) -> dict[str, tuple[str, int]]:
     return {
@@ -75,12 +78,12 @@ def test_a_migration_is_preceded_by_a_backup(recorded: Path) -> None:
     connection = open_for_writing(recorded, migrations)
     assert connection.execute("SELECT x FROM later").get == 1
     connection.close()
-    assert version(recorded) == 2
-    backup = recorded.with_name("codencer.db.v1.bak")
-    assert (version(backup), stat.S_IMODE(backup.stat().st_mode)) == (1, 0o600)
+    assert version(recorded) == NOW + 1
+    backup = recorded.with_name(f"codencer.db.v{NOW}.bak")
+    assert (version(backup), stat.S_IMODE(backup.stat().st_mode)) == (NOW, 0o600)
     report = verify(backup)
     assert (report.ok, report.events) == (True, 1)
-    assert sorted(file.name for file in recorded.parent.iterdir()) == ["codencer.db", "codencer.db.v1.bak"]
+    assert sorted(file.name for file in recorded.parent.iterdir()) == ["codencer.db", backup.name]
     # The backup is a ledger itself.
     ledger = Ledger.open(backup)
     assert len(asyncio.run(ledger.read(Queries.runs))) == 1
@@ -89,16 +92,16 @@ def test_a_migration_is_preceded_by_a_backup(recorded: Path) -> None:
 
 def test_a_failing_migration_changes_nothing(recorded: Path) -> None:
     migrations = with_another("CREATE TABLE later (x INTEGER) STRICT", "INSERT INTO nowhere VALUES (1)")
-    with pytest.raises(LedgerFailed, match=r"codencer\.db\.v1\.bak"):
+    with pytest.raises(LedgerFailed, match=rf"codencer\.db\.v{NOW}\.bak"):
         open_for_writing(recorded, migrations)
-    assert version(recorded) == 1
+    assert version(recorded) == NOW
     assert verify(recorded).ok
     broken = with_another("INSERT INTO submissions VALUES ('nobody', '', '', '')")
     with pytest.raises(LedgerFailed, match="do not exist"):
         open_for_writing(recorded, broken)
-    assert version(recorded) == 1
+    assert version(recorded) == NOW
     open_for_writing(recorded, with_another("CREATE TABLE later (x INTEGER) STRICT")).close()
-    assert version(recorded) == 2
+    assert version(recorded) == NOW + 1
 
 
 def test_a_newer_ledger_stays_byte_for_byte(recorded: Path) -> None:
