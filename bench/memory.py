@@ -51,7 +51,7 @@ def idle(scene: Scene, quick: bool) -> list[Figure]:
 
 
 def output(scene: Scene, quick: bool) -> list[Figure]:
-    """Growth of the daemon while one agent prints 200 MB and one client follows its log."""
+    """Growth of the daemon while one agent prints 200 MB and two clients follow it, as bytes and as text."""
     del quick
     with bridge(scene, scene.repository(50)) as running:
         running.step()
@@ -60,10 +60,11 @@ def output(scene: Scene, quick: bool) -> list[Figure]:
         began = time.monotonic()
         step = running.submit("talker")
         running.watch.wait(step, "agent.started")
-        follower = _Follower(running, step)
+        follower, reader = _Follower(running, step, "raw"), _Follower(running, step, "text")
         settled, _ = running.watch.wait(step, "step.settled")
-        growth = peak_mb(running.pid) - before
         follower.join()
+        reader.join()
+        growth = peak_mb(running.pid) - before
     if follower.received != PRINTED_BYTES:
         raise Unmeasured(f"a follower got {follower.received:,} of {PRINTED_BYTES:,} bytes")
     return [
@@ -79,15 +80,15 @@ def output(scene: Scene, quick: bool) -> list[Figure]:
 
 
 class _Follower(threading.Thread):
-    """Reads a step's log to its end, as `codencer step logs --follow` does."""
+    """Reads a step's log to its end, as `codencer step logs --follow` does, with `--raw` or without."""
 
-    def __init__(self, running: Bridge, step: str) -> None:
+    def __init__(self, running: Bridge, step: str, form: str) -> None:
         super().__init__(name="follower", daemon=True)
-        self._running, self._step = running, step
+        self._running, self._step, self._form = running, step, form
         self.received = 0
         self.start()
 
     def run(self) -> None:
         target = path("steps", self._step, "logs")
-        for piece in self._running.daemon.pieces(target, {"follow": True}):
+        for piece in self._running.daemon.pieces(target, {"follow": True, "format": self._form}):
             self.received += len(piece)

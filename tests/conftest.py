@@ -5,14 +5,17 @@ tests: HOME and the XDG folders are temporary, once for the session (for fixture
 a test) and again for each test.
 """
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -161,6 +164,55 @@ def make_repo(tmp_path: Path) -> MakeRepo:
 def _git(top: Path, *arguments: str) -> None:
     done = subprocess.run(["git", *arguments], cwd=top, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"git {' '.join(arguments)}: {done.stderr}"
+
+
+@dataclass(frozen=True)
+class Packages:
+    """Installed packages that offer adapters: `site` belongs on Python's path, `bin` on PATH."""
+
+    site: Path
+    bin: Path
+
+    def add(self, package: str, modules: Mapping[str, str], adapters: Mapping[str, str]) -> None:
+        """Install a package, as installers leave one: modules by name, adapters as `module:function`."""
+        info = self.site / f"{package.replace('-', '_')}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        entries = "".join(f"{name} = {place}\n" for name, place in adapters.items())
+        (info / "entry_points.txt").write_text(f"[codencer.adapters]\n{entries}")
+        for name, source in modules.items():
+            (self.site / f"{name}.py").write_text(source)
+
+    @staticmethod
+    def goal(notes: Path, *turns: list[list[Any]]) -> str:
+        """What lets heron do this, turn by turn, and note down there what each was started with."""
+        notes.mkdir(exist_ok=True)
+        return json.dumps({"notes": str(notes), "turns": turns})
+
+
+@pytest.fixture(scope="session")
+def make_packages() -> Callable[[Path], Packages]:
+    """Installs the example of docs/adapters.md, and its agent `heron`, below a folder."""
+
+    def make(folder: Path) -> Packages:
+        top = Path(__file__).parents[1]
+        text = (top / "docs" / "adapters.md").read_text("utf-8")
+        made = Packages(folder / "site", folder / "bin")
+        source = text.partition("```python\n")[2].partition("```\n")[0]
+        made.add("codencer-heron", {"codencer_heron": source}, {"heron": "codencer_heron:make"})
+        made.bin.mkdir()
+        program = made.bin / "heron"
+        program.write_text(f"#!{sys.executable} -I\n{(top / 'tests/heron/agent.py').read_text()}")
+        program.chmod(0o755)
+        return made
+
+    return make
+
+
+@pytest.fixture
+def packages(tmp_path: Path, make_packages: Callable[[Path], Packages]) -> Packages:
+    """The example's package, and room for more."""
+    return make_packages(tmp_path)
 
 
 @pytest.fixture(scope="session")

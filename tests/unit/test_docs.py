@@ -17,7 +17,7 @@ from codencer.adapters import names
 from codencer.cli.main import root
 from codencer.config import load
 from codencer.config.settings import SETTINGS, FromProject
-from codencer.engine.environment import allowed
+from codencer.engine.environment import LET_THROUGH, allowed
 from codencer.engine.intake.parse import parse
 from codencer.engine.intake.submission import Submission
 from codencer.locate import find_repository
@@ -161,9 +161,12 @@ def test_adapter_keys_and_the_environment_are_complete() -> None:
     described = code_words(section(text, "Agents of your own"))
     assert {each.name for each in fields(AdapterSettings)} - {"name"} <= described
     seen = code_words(section(text, "What a process gets to see"))
-    passed_on = {name for name in (*seen, "SECRET", "PORT") if allowed({name: "x"})}
-    assert passed_on == {name for name in seen if name.isupper() and not name.startswith("CODENCER_")} | {
-        "LC_*"
+    named = {name for name in seen if re.fullmatch(r"[A-Z_]+|[a-z]+_proxy", name)}
+    assert {name for name in named if not name.startswith("CODENCER_")} == LET_THROUGH
+    assert "LC_*" in seen
+    assert set(allowed(dict.fromkeys((*LET_THROUGH, "LC_ALL", "SECRET", "PORT"), "x"))) == {
+        *LET_THROUGH,
+        "LC_ALL",
     }
 
 

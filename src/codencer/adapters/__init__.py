@@ -3,12 +3,14 @@
 An adapter satisfies `codencer.model.ports.Adapter`. It describes how one agent is started
 and reads what that agent printed; it starts nothing, writes nothing and knows no ledger.
 Each module has `make(name, settings, checkout)` and is imported only when it is asked for.
+A name is looked for among the built-in ones, then the user's commands, then other packages.
 """
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 
+from codencer.adapters.plugins import Plugin, load_plugin, plugins
 from codencer.errors import NotFound
 from codencer.model.ports import Adapter
 from codencer.model.step import AdapterSettings, AgentProtocol
@@ -39,7 +41,22 @@ _OF_THE_USER: Mapping[AgentProtocol, str] = {
 
 def names() -> list[str]:
     """Return the names that work without any configuration, sorted."""
-    return sorted(_BUILT_IN)
+    return sorted({*_BUILT_IN, *plugins()})
+
+
+def is_known(name: str) -> bool:
+    """Whether a name works without any configuration; looks for packages only if it is not built in."""
+    return name in _BUILT_IN or name in plugins()
+
+
+def plugin_of(name: str) -> Plugin | None:
+    """The other package's adapter of that name, which a built-in one of the same name hides."""
+    return plugins().get(name)
+
+
+def is_built_in(name: str) -> bool:
+    """Whether the adapter of that name is always ours."""
+    return name in _BUILT_IN
 
 
 def load(name: str, settings: AdapterSettings | None = None, *, checkout: Path | None = None) -> Adapter:
@@ -50,15 +67,18 @@ def load(name: str, settings: AdapterSettings | None = None, *, checkout: Path |
         checkout: where `probe` looks for a command that is given relative to the repository.
 
     Raises:
-        NotFound: neither built in nor configured with a command.
+        NotFound: neither built in, nor configured with a command, nor offered by a package.
         InvalidInput: the settings do not fit the adapter.
+        LaunchFailed: the package that offers it is broken.
     """
     module = _BUILT_IN.get(name)
     if module is None and settings is not None and settings.command:
         module = _OF_THE_USER[settings.protocol]
+    if module is None and (plugin := plugins().get(name)) is not None:
+        return load_plugin(plugin, settings, checkout)
     if module is None:
         raise NotFound(
-            f"there is no adapter {name!r}; built in: {', '.join(names())}. "
+            f"there is no adapter {name!r}; there are: {', '.join(names())}. "
             f"A command of your own becomes one with a table [adapters.{name}] and a "
             "`command` in .codencer/config.toml"
         )

@@ -138,7 +138,7 @@ class CommandParser:
         ending, kind, error = conclude(self._settings, exit, said)
         return AgentOutcome(
             ending=ending,
-            summary=said.summary or shortened(self._last, MAX_SUMMARY_CHARACTERS),
+            summary=said.summary or shortened(self._last.strip(), MAX_SUMMARY_CHARACTERS),
             error_kind=kind,
             error=error,
             questions=said.questions,

@@ -20,15 +20,21 @@ def one_line(text: str) -> str:
     """Return `text` as one printable line; of a line redrawn with carriage returns, the last state."""
     if text.isprintable():
         return text
-    states = [part.strip() for part in _ESCAPE.sub("", text).replace("\t", " ").split("\r")]
+    states = [part.rstrip() for part in _ESCAPE.sub("", text).replace("\t", " ").split("\r")]
     return next((state for state in reversed(states) if state), "").translate(_UNSAFE)
 
 
 def printable(text: str, limit: int) -> str:
     """Return at most `limit` characters of `text`, which may keep its newlines and tabs."""
-    valid = text[: limit + 1].encode("utf-8", "replace").decode("utf-8")
-    clean = _ESCAPE.sub("", valid).translate(_UNSAFE_IN_TEXT).strip()
-    return shortened(clean, limit)
+    return shortened(harmless(text, limit + 1).strip(), limit)
+
+
+def harmless(text: str, limit: int) -> str:
+    """Return the beginning of `text` as it is, without what a terminal would obey."""
+    if text.isprintable():  # as nearly every line is
+        return text[:limit]
+    valid = text[:limit].encode("utf-8", "replace").decode("utf-8")
+    return _ESCAPE.sub("", valid).translate(_UNSAFE_IN_TEXT)
 
 
 def shortened(text: str, limit: int) -> str:
@@ -37,7 +43,7 @@ def shortened(text: str, limit: int) -> str:
 
 
 class LineReader:
-    """Collects pushed bytes into lines; blank ones are left out."""
+    """Collects pushed bytes into lines; blank ones are left out, indents are kept."""
 
     def __init__(self, limit: int = MAX_LINE_BYTES) -> None:
         self._limit = limit
@@ -64,7 +70,7 @@ class LineReader:
 
     def _text(self, line: bytes | bytearray, dropped: int = 0) -> str:
         dropped += max(0, len(line) - self._limit)
-        text = one_line(line[: self._limit].decode("utf-8", "replace").strip())
+        text = one_line(line[: self._limit].decode("utf-8", "replace").rstrip())
         return f"{text}… ({dropped} more bytes)" if dropped else text
 
     def _take(self, part: bytes) -> None:

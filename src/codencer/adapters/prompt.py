@@ -1,17 +1,29 @@
 """The one prompt builder: every field of a task that concerns the agent reaches every agent.
 
 A task that has nothing but a goal is passed on as that goal, word for word. Validations
-that are hidden, and the paths only they protect, are left out.
+that are hidden, and the paths only they protect, are left out. An agent whose conversation of an
+earlier attempt goes on knows the task, and is told what happened since instead.
 """
 
 import shlex
 from collections.abc import Iterable
 
+from codencer.adapters.before import Before, report, resumption
 from codencer.model.task import Severity, TaskSpec, ValidationSpec
 
 
-def build_prompt(task: TaskSpec, feedback: str | None = None) -> str:
-    """Return the whole text for the agent; `feedback` is about the attempt before this one."""
+def build_prompt(
+    task: TaskSpec, feedback: str | None = None, before: Before | None = None, *, resumed: bool = False
+) -> str:
+    """Return the whole text for the agent.
+
+    Args:
+        feedback: a person's or planner's words about the attempt before this one.
+        before: what is known of an earlier attempt.
+        resumed: the agent remembers that attempt, because its conversation goes on.
+    """
+    if resumed and before is not None:
+        return resumption(before, feedback or "")
     told = [each for each in task.validations if not each.hidden]
     protected = dict.fromkeys(glob for each in told for glob in each.protected_paths)
     sections = [
@@ -23,6 +35,7 @@ def build_prompt(task: TaskSpec, feedback: str | None = None) -> str:
         _list("Checks that will be run on the files you leave", map(_check, told)),
         _list("Put back to their original content before those checks", protected),
         _list("Stop when", task.stop_conditions),
+        *(report(before) if before is not None else ()),
         _text("Feedback on the attempt before this one", feedback or ""),
     ]
     given = [section for section in sections if section]

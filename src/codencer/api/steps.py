@@ -5,18 +5,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
 from codencer.api.access import actor
 from codencer.api.addresses import Address
 from codencer.api.answers import answer
 from codencer.api.bodies import body
-from codencer.api.logs import followed, present
+from codencer.api.logs import Wanted, followed, present
 from codencer.api.openapi import anything, one, several, stream, takes
 from codencer.api.peers import refuse_from_attempt
 from codencer.api.shapes import StepView
 from codencer.engine import Engine
+from codencer.engine.log_forms import LogForm
 from codencer.engine.views import step_view
 from codencer.errors import InvalidInput
 from codencer.model.artifact import Artifact
@@ -30,6 +31,13 @@ from codencer.model.validation import ValidationResult
 class LogStream(StrEnum):
     STDOUT = "stdout"
     STDERR = "stderr"
+
+
+_MEDIA_TYPES = {
+    LogForm.RAW: "application/octet-stream",
+    LogForm.TEXT: "text/plain; charset=utf-8",
+    LogForm.EVENTS: "application/jsonl",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,24 +136,29 @@ def _add_streams(routes: APIRouter, engine: Engine) -> None:
         data = await engine.diff(step, stat=stat)
         return Response(data, media_type="text/plain" if stat else "text/x-diff")
 
-    @routes.get("/steps/{step}/logs", responses=stream("text/plain", "What the agent printed."))
+    @routes.get("/steps/{step}/logs", responses=stream("text/plain", "What the agent said and did."))
     async def get_logs(
         step: Address,
         stream: LogStream = LogStream.STDOUT,
+        form: Annotated[LogForm, Query(alias="format")] = LogForm.RAW,
         follow: bool = False,
         offset: int = 0,
     ) -> Response:
         """Stream the newest attempt's output; with `follow` until the agent has ended.
 
-        A negative `offset` counts from the end.
+        `format` is `raw` (byte for byte), `text` (lines for a person) or `events` (an AgentEvent a line).
+        A negative `offset` counts from the end; of text and events it gives what begins behind it.
         """
+        wanted = Wanted(form=form, stderr=stream is LogStream.STDERR, offset=offset)
+        if form is not LogForm.RAW and (wanted.stderr or offset > 0):
+            raise InvalidInput(
+                f"format={form} goes with neither stream=stderr nor a positive offset: only format=raw does"
+            )
         found = await engine.get_step(step)
-        stderr = stream is LogStream.STDERR
-        if follow:
-            pieces = followed(engine, found, stderr=stderr, offset=offset)
-        else:
-            pieces = present((await engine.log_file(found.id, stderr=stderr)).path, offset)
-        return StreamingResponse(pieces, media_type="application/octet-stream")
+        pieces = await (followed if follow else present)(engine, found, wanted)
+        return StreamingResponse(
+            pieces, media_type=_MEDIA_TYPES[form], headers={"X-Content-Type-Options": "nosniff"}
+        )
 
 
 def _add_changing(routes: APIRouter, engine: Engine) -> None:

@@ -1,5 +1,7 @@
 """`codencer version`, `instance`, `adapters`: what this is and what it can use."""
 
+from typing import Any
+
 import click
 
 from codencer import API_VERSION, __version__
@@ -31,13 +33,22 @@ def instance(face: Face) -> None:
 def adapters(face: Face) -> None:
     """List the agents and whether they can be used here."""
     found = face.daemon().get(f"{PREFIX}/adapters")
-    rows = (
-        (
-            each["name"],
-            "yes" if each["installed"] and not each["problem"] else "no",
-            each["version"],
-            each["problem"] or "; ".join(each["warnings"]),
-        )
-        for each in found
+    face.listing(
+        found, ("NAME", "SOURCE", "INSTALLED", "VERSION", "VERIFIED", "SIGNED IN", "NOTE"), map(_row, found)
     )
-    face.listing(found, ("NAME", "USABLE", "VERSION", "PROBLEM"), rows)
+
+
+_ANSWERS = {True: "yes", False: "no", None: "unknown"}
+_INSIDE = {True: " (inside)", False: " (outside)", None: ""}
+
+
+def _row(each: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        each["name"],
+        each["source"],
+        _ANSWERS[each["installed"]],
+        each["version"],
+        each["verified"] + _INSIDE[each["version_verified"]],
+        _ANSWERS[each["signed_in"]],
+        "; ".join([each["problem"], *each["warnings"]] if each["problem"] else each["warnings"]),
+    )

@@ -1,4 +1,4 @@
-"""The status line while a command waits: stage, elapsed time, the agent's last line of output.
+"""The status line while a command waits: stage, elapsed time, what the agent says or does.
 
 Only on a terminal (stderr). It is drawn from the daemon's events and the streamed log; the one
 timer here moves the clock on the screen.
@@ -17,7 +17,9 @@ from codencer.client.events import Seen
 from codencer.errors import CodencerError
 
 REDRAW_SECONDS = 1.0
-RECENT_OUTPUT = 4096
+RECENT_OUTPUT = 64 * 1024
+"""Bytes of what was printed before the wait began: enough to hold a whole line of JSON as a rule."""
+LONGEST_LINE = 4096
 
 _STAGES = {
     "step.submitted": "queued",
@@ -88,16 +90,18 @@ class StatusLine:
         sys.stderr.flush()
 
     def _listen(self) -> None:
-        """Keep the last whole line the agent printed."""
+        """Keep the last line that tells what the agent says or does."""
         rest = b""
         try:
             for piece in self._daemon.pieces(
-                path("steps", self._step, "logs"), {"follow": True, "offset": -RECENT_OUTPUT}
+                path("steps", self._step, "logs"),
+                {"follow": True, "format": "text", "offset": -RECENT_OUTPUT},
             ):
                 lines = (rest + piece).split(b"\n")
-                rest = lines[-1][-RECENT_OUTPUT:]
+                rest = lines[-1][-LONGEST_LINE:]
                 said = [line for line in lines[:-1] if line.strip()]
                 if said:
-                    self._said = clean(said[-1][-RECENT_OUTPUT:].decode("utf-8", "replace")).strip()
+                    self._said = clean(said[-1][:LONGEST_LINE].decode("utf-8", "replace"))
+                    self._said = self._said.replace("\t", " ").strip()
         except CodencerError:
             self._said = ""

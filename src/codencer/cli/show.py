@@ -70,6 +70,8 @@ def result_fields(result: dict[str, Any]) -> Iterator[tuple[str, object]]:
     yield "state", result["state"]
     yield "summary", result["summary"]
     yield "attempt", f"{result['attempt_number']} by {result['adapter'] or 'nobody yet'}"
+    said = result["agent"]["summary"]
+    yield "agent said", said if said != result["summary"] else None
     yield "snapshot", result["snapshot_commit"]
     yield "files", _changes(result["files_changed"])
     for validation in result["validations"]:

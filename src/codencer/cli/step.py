@@ -5,14 +5,11 @@ from typing import Any
 import click
 
 from codencer.cli.exits import exit_code_for
-from codencer.cli.face import Face, clean
+from codencer.cli.face import Face
 from codencer.cli.group import VerbGroup
 from codencer.cli.questions import answer, questions
 from codencer.client.daemon import path
 from codencer.errors import InvalidInput, NotFound
-
-JSON_LOG_BYTES = 16 * 1024 * 1024
-"""The most of a log that one JSON document carries: its end."""
 
 
 @click.group(cls=VerbGroup)
@@ -112,36 +109,22 @@ step.add_command(answer)
 @step.command()
 @click.argument("step")
 @click.option("--follow", "-f", is_flag=True, help="Until the agent has ended.")
-@click.option("--stderr", is_flag=True, help="Its standard error instead.")
-@click.option("--raw", is_flag=True, help="Byte for byte, control characters included.")
+@click.option("--stderr", is_flag=True, help="What it printed on its standard error instead.")
+@click.option("--raw", is_flag=True, help="Its output byte for byte, control characters included.")
 @click.pass_obj
 def logs(face: Face, step: str, follow: bool, stderr: bool, raw: bool) -> None:
-    """Print what the agent of STEP printed."""
+    """Print what the agent of STEP said and did."""
+    from codencer.cli import logs
+
     if face.json and (follow or raw):
         raise InvalidInput("--json prints one finished document; it goes with neither --follow nor --raw")
     daemon = face.daemon()
-    stream = "stderr" if stderr else "stdout"
-    query: dict[str, str | int | bool] = {"stream": stream, "follow": follow}
-    if face.json:
-        query["offset"] = -JSON_LOG_BYTES
-    pieces = daemon.pieces(path("steps", step, "logs"), query)
-    if face.json:
-        text = b"".join(pieces).decode("utf-8", "replace")
-        face.document({"step": step, "stream": stream, "text": text})
-    elif raw:
-        for piece in pieces:
-            face.write(piece)
+    if raw:
+        logs.print_raw(face, daemon, step, follow=follow, stderr=stderr)
+    elif stderr:
+        logs.print_stderr(face, daemon, step, follow=follow)
     else:
-        _print_clean(face, pieces)
-
-
-def _print_clean(face: Face, pieces: Any) -> None:
-    import codecs
-
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    for piece in pieces:
-        face.write(clean(decoder.decode(piece)).encode())
-    face.write(clean(decoder.decode(b"", final=True)).encode())
+        logs.print_events(face, daemon, step, follow=follow)
 
 
 @step.command()

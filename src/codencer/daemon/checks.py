@@ -58,11 +58,26 @@ def _git(config: Config) -> list[Check]:
 
 def _adapters(config: Config) -> list[Check]:
     """Each adapter; only the one that is used when a task names none is needed."""
-    found = []
-    for row in adapters(config):
-        name = row["name"]
-        usable = row["installed"] and not row["problem"]
-        detail = "; ".join(filter(None, (row["version"], *row["warnings"]))) if usable else row["problem"]
-        needed = name == config.default_adapter and not config.simulates(name)
-        found.append(Check(name=f"adapter {name}", ok=usable, detail=detail or "usable", needed=needed))
+    rows = adapters(config)
+    found = [
+        Check(
+            name=f"adapter {row['name']}",
+            ok=row["usable"],
+            detail=_usable(row) if row["usable"] else row["problem"] or "its program was not found",
+            needed=row["name"] == config.default_adapter and not config.simulates(row["name"]),
+        )
+        for row in rows
+    ]
+    default = config.default_adapter
+    if default is not None and default not in {row["name"] for row in rows}:
+        detail = (
+            f"it is the default_adapter ({config.origin('default_adapter')}), and there is none of this name"
+        )
+        found.append(Check(name=f"adapter {default}", ok=False, detail=detail))
     return found
+
+
+def _usable(row: dict[str, Any]) -> str:
+    """The version, and what there is to know before it is relied on."""
+    warnings = (f"warning: {each}" for each in row["warnings"])
+    return "; ".join([row["version"] or "usable", *warnings])

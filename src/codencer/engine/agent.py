@@ -11,7 +11,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from codencer.engine.assignment import adapter_of, order_for, usable
+from codencer.engine.assignment import adapter_of, look, order_for
+from codencer.engine.briefing import in_its_light
+from codencer.engine.continuing import take_up
 from codencer.engine.conversation import attend
 from codencer.engine.launching import marker_of, never_began, never_came_up, watch
 from codencer.engine.layout import launch_number
@@ -26,7 +28,7 @@ from codencer.model.ports import Adapter, TwoWayAdapter
 from codencer.model.step import StepState
 from codencer.process.launches import Order
 
-_NOT_WANTED = AgentOutcome(ending=Ending.CANCELLED, summary="cancelled before the agent was started")
+_NOT_WANTED = AgentOutcome(ending=Ending.CANCELLED, error="cancelled before the agent was started")
 
 
 async def run_agent(trip: Trip) -> None:
@@ -35,7 +37,8 @@ async def run_agent(trip: Trip) -> None:
         return
     began = time.monotonic_ns()
     try:
-        adapter = _adapter(trip)
+        adapter = await asyncio.to_thread(_adapter, trip)
+        trip.continuation = await take_up(trip, adapter)
         over = await _see_through(trip, adapter)
     except LaunchRefused as refusal:
         await _conclude(trip, None, _broken(f"the agent could not be started: {refusal.__cause__}"))
@@ -49,10 +52,11 @@ async def run_agent(trip: Trip) -> None:
     trip.timings["run"] = (time.monotonic_ns() - began) // 1_000_000 + int(1000 * seconds_used(trip.attempt))
     questions = await trip.rooms.ledger.read(lambda queries: queries.questions(trip.attempt.id))
     outcome = await asyncio.to_thread(read_outcome, trip, adapter, folder, record, questions)
+    outcome = await asyncio.to_thread(in_its_light, trip, outcome)
     if not trip.cancelled and await rest(trip, adapter, record, outcome):
         return
     if trip.cancelled:
-        outcome = replace(outcome, ending=Ending.CANCELLED, summary="cancelled while the agent was running")
+        outcome = replace(outcome, ending=Ending.CANCELLED, error="cancelled while the agent was running")
     await _conclude(trip, record, outcome)
 
 
@@ -112,7 +116,8 @@ async def _launch(trip: Trip, adapter: Adapter) -> Path:
 
 
 def _probe_and_order(trip: Trip, adapter: Adapter, name: str) -> tuple[str, Order]:
-    return usable(trip, adapter).version, order_for(trip, adapter, name)
+    trip.probe = trip.probe or look(trip, adapter)
+    return trip.probe.version, order_for(trip, adapter, name)
 
 
 async def _note_start(trip: Trip, folder: Path) -> None:
@@ -126,7 +131,7 @@ async def _note_start(trip: Trip, folder: Path) -> None:
 
 
 def _broken(problem: str) -> AgentOutcome:
-    return AgentOutcome(ending=Ending.BROKEN, summary=problem, error=problem, error_kind=ErrorKind.CRASH)
+    return AgentOutcome(ending=Ending.BROKEN, error=problem, error_kind=ErrorKind.CRASH)
 
 
 async def _conclude(trip: Trip, record: ExitRecord | None, outcome: AgentOutcome) -> None:

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from codencer.adapters import load
 from codencer.adapters.prompt import build_prompt
+from codencer.engine import homes
+from codencer.engine.briefing import Briefing, write_briefing
+from codencer.engine.continuing import home_kind
 from codencer.engine.environment import for_agent
 from codencer.engine.launching import marker_of
 from codencer.engine.memory_cap import MIB
 from codencer.engine.pausing import resumed, seconds_left
 from codencer.engine.rooms import Trip
-from codencer.errors import LaunchFailed
 from codencer.model.codec import encode
-from codencer.model.launch import Limits
+from codencer.model.launch import Launch, Limits
 from codencer.model.ports import Adapter, Assignment, Probe
 from codencer.model.task import TaskSpec
 from codencer.process.launches import Order
@@ -39,16 +41,18 @@ def adapter_of(trip: Trip) -> Adapter:
     return load(attempt.adapter, frozen.agent(attempt.fallback), checkout=Path(frozen.checkout))
 
 
-def usable(trip: Trip, adapter: Adapter) -> Probe:
-    """What the adapter says of its agent, which can be started.
+def look(trip: Trip, adapter: Adapter) -> Probe:
+    """What the adapter says of its agent, in the environment that it would get.
 
     Raises:
-        LaunchFailed: it cannot; says how to mend that.
+        Conflict: the agent is to have a home of its own, in a place where some do not work.
     """
-    probe = adapter.probe(surroundings(trip.rooms.environ, trip.rooms.config.private_environment()))
-    if probe.problem or not probe.installed:
-        raise LaunchFailed(probe.problem)
-    return probe
+    environ = surroundings(trip.rooms.environ, trip.rooms.config.private_environment())
+    if adapter.settings.isolated_home:
+        home = trip.rooms.layout.home(trip.step.id)
+        homes.check_place(home, environ)
+        environ = homes.without_homes(environ, adapter.settings.env) | homes.variables(home)
+    return adapter.probe(environ)
 
 
 def surroundings(environ: Mapping[str, str], private: Mapping[str, str]) -> dict[str, str]:
@@ -59,15 +63,17 @@ def surroundings(environ: Mapping[str, str], private: Mapping[str, str]) -> dict
 def assignment_of(trip: Trip) -> Assignment:
     """What the agent of this attempt is told; the same whenever it is asked, and nothing is written."""
     step, attempt, layout = trip.step, trip.attempt, trip.rooms.layout
-    exchange = layout.exchange(attempt.id)
+    exchange, continuation = layout.exchange(attempt.id), trip.continuation
+    session = continuation.session_id
     new = Assignment(
         task=_told(step.task),
-        prompt=build_prompt(step.task, attempt.feedback),
+        prompt=build_prompt(step.task, attempt.feedback, continuation.before, resumed=session is not None),
         workspace=layout.workspace(attempt.id),
         task_file=exchange / "task.json",
         prompt_file=exchange / "prompt.txt",
         result_file=exchange / RESULT,
         report_file=exchange / REPORT,
+        session_id=session,
     )
     return resumed(attempt, new)
 
@@ -86,13 +92,18 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
     # What it reported before a pause is in the record of that pause.
     assignment.report_file.unlink(missing_ok=True)
     launch = adapter.launch(assignment)
-    private = trip.rooms.config.private_environment()
-    env = for_agent(trip.rooms.environ, private, launch.env_names, launch.env_optional)
-    env |= launch.env
-    env |= {
+    env = _environment(trip, adapter, launch) | {
         "CODENCER_TASK_FILE": os.fspath(assignment.task_file),
         "CODENCER_RESULT_FILE": os.fspath(assignment.result_file),
     }
+    write_briefing(
+        trip,
+        Briefing(
+            session_id=assignment.session_id,
+            home=home_kind(adapter),
+            warnings=trip.probe.warnings if trip.probe is not None else (),
+        ),
+    )
     return Order(
         launch=launch,
         limits=Limits(
@@ -114,3 +125,14 @@ def _write(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     with path.open("x", encoding="utf-8") as file:
         file.write(text)
+
+
+def _environment(trip: Trip, adapter: Adapter, launch: Launch) -> dict[str, str]:
+    """What the agent's environment is taken from the daemon's and the user's private file."""
+    private = trip.rooms.config.private_environment()
+    env = for_agent(trip.rooms.environ, private, launch.env_names, launch.env_optional)
+    if adapter.settings.isolated_home:
+        home = trip.rooms.layout.home(trip.step.id)
+        homes.make_home(home)
+        return homes.without_homes(env, adapter.settings.env) | launch.env | homes.variables(home)
+    return env | launch.env

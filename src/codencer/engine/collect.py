@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from codencer.engine.briefing import read_briefing
 from codencer.engine.layout import snapshot_ref
 from codencer.engine.litter import litter_of, without_litter
 from codencer.engine.policies import policy_of
@@ -143,11 +144,11 @@ def _evidence(trip: Trip) -> Iterator[Sealable]:
 
 
 def _environment(trip: Trip) -> bytes:
-    step = trip.step
+    step, briefing = trip.step, read_briefing(trip)
     return environment(
         trip.attempt,
         git_version=trip.rooms.git_version,
-        litter=litter_of(trip),
+        agent={"home": briefing.home, "resumes": briefing.session_id, "litter": litter_of(trip)},
         policy=step.policy,
         policy_digest=policy_of(step).digest,
         base_commit=step.base.commit,

@@ -17,15 +17,28 @@ import structlog
 
 from codencer import __version__
 from codencer.config import Config
-from codencer.engine import approval, catalogue, explaining, questions, reading, runs, steps, storage, trust
+from codencer.engine import (
+    approval,
+    catalogue,
+    explaining,
+    logs,
+    questions,
+    reading,
+    runs,
+    steps,
+    storage,
+    trust,
+)
 from codencer.engine.addresses import run_address
 from codencer.engine.feed import Feed
 from codencer.engine.housekeeping import keep_house
 from codencer.engine.intake.submission import Submission
 from codencer.engine.landing import Landings, Wish
 from codencer.engine.live import Live, Lookout
+from codencer.engine.log_forms import LogForm
+from codencer.engine.logs import LogFile, LogSource
 from codencer.engine.opening import open_rooms
-from codencer.engine.reading import LogFile, Whereabouts
+from codencer.engine.reading import Whereabouts
 from codencer.engine.rooms import Rooms
 from codencer.engine.scheduler import Scheduler
 from codencer.engine.trust import TrustItem
@@ -172,7 +185,10 @@ class Engine:
         return await reading.step_diff(self._rooms, address, stat=stat)
 
     async def log_file(self, address: str, *, stderr: bool = False) -> LogFile:
-        return await reading.log_file(self._rooms, address, stderr=stderr)
+        return await logs.log_file(self._rooms, address, stderr=stderr)
+
+    async def log_source(self, address: str, form: LogForm, *, stderr: bool, whole: bool) -> LogSource:
+        return await logs.log_source(self._rooms, address, form, stderr=stderr, whole=whole)
 
     async def where(self, address: str) -> Whereabouts:
         return await reading.whereabouts(self._rooms, address)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from codencer.errors import InvalidInput
 
-_LET_THROUGH = frozenset(
+LET_THROUGH = frozenset(
     {
         "PATH",
         "HOME",
@@ -20,7 +20,15 @@ _LET_THROUGH = frozenset(
         "TZ",
         "TERM",
         "TMPDIR",
-        # Paths to certificates: without them an agent behind a company's proxy cannot reach its model.
+        # Without these an agent behind a company's proxy cannot reach its model, nor a hook its packages.
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "all_proxy",
         "SSL_CERT_FILE",
         "SSL_CERT_DIR",
         "NODE_EXTRA_CA_CERTS",
@@ -31,7 +39,7 @@ _LET_THROUGH = frozenset(
 
 def allowed(environ: Mapping[str, str]) -> dict[str, str]:
     """The part of the daemon's environment that every launch gets."""
-    return {name: value for name, value in environ.items() if name in _LET_THROUGH or name.startswith("LC_")}
+    return {name: value for name, value in environ.items() if name in LET_THROUGH or name.startswith("LC_")}
 
 
 def for_agent(

@@ -37,7 +37,7 @@ async def expire_refs(rooms: Rooms, period: Period, *, dry_run: bool) -> list[st
     """Delete refs of snapshots that are over, then pins of bases that nobody needs."""
     async with rooms.pins.alone():
         now_us = time.time_ns() // 1000
-        judged, old = await rooms.ledger.read(lambda queries: _judge(queries, period, now_us))
+        judged, old = await rooms.ledger.read(lambda queries: judge(queries, period, now_us))
         refs = await asyncio.to_thread(list_refs, rooms.store, "refs/")
         lines, gone = await _snapshots(rooms, judged, refs, dry_run=dry_run)
         left = {name: commit for name, commit in refs.items() if name not in gone}
@@ -85,7 +85,7 @@ def _expire(tx: Transaction, judged: Judged, refs: Sequence[str]) -> bool:
     return True
 
 
-def _judge(queries: Queries, period: Period, now_us: int) -> tuple[list[Judged], set[str]]:
+def judge(queries: Queries, period: Period, now_us: int) -> tuple[list[Judged], set[str]]:
     """Every snapshot, and the steps that are over and have been left alone for the period."""
     age = ages(queries.times(), now_us, period)
     old = set() if period.forever else {each for each, us in age.items() if us >= period.days * DAY_US}

@@ -26,6 +26,14 @@ class Layout:
     def workspace(self, attempt_id: str) -> Path:
         return self.workspaces / attempt_id
 
+    @property
+    def homes(self) -> Path:
+        """Beside the workspaces: home folders that steps have of their own."""
+        return self.workspaces.parent / "homes"
+
+    def home(self, step_id: str) -> Path:
+        return self.homes / step_id
+
     def fresh(self, attempt_id: str) -> Path:
         """A checkout beside the workspace in which validations run; never work, and thrown away after use."""
         return self.workspaces / f"{attempt_id}{FRESH}"

@@ -13,6 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from codencer.adapters.readable import readable
+from codencer.engine.assignment import adapter_of
+from codencer.engine.framed import Framed, Listens, from_first_frame
 from codencer.engine.litter import without_litter
 from codencer.engine.rooms import Rooms, Trip
 from codencer.errors import CodencerError
@@ -26,6 +29,8 @@ from codencer.workspace.glance import count_changes
 LONGEST_SECONDS = 2.0
 LOOKS_AT_ONCE = 2
 TAIL_BYTES = 8 * 1024
+SPEECH_BYTES = 64 * 1024
+"""Of an output in JSON, whose lines are longer."""
 LONGEST_LINE = 400
 """Characters of the last line that are shown: its end."""
 
@@ -68,7 +73,7 @@ class Lookout:
             return None
         files, live = await asyncio.gather(
             self._bounded(partial(_files_changed, self._rooms, step, attempt)),
-            self._bounded(partial(_at_work, self._rooms, attempt)),
+            self._bounded(partial(_at_work, self._rooms, step, attempt)),
         )
         return replace(live or Live(stage=attempt.state), files_changed=files)
 
@@ -93,18 +98,23 @@ def _files_changed(rooms: Rooms, step: Step, attempt: Attempt) -> int | None:
     return count_changes(rooms.store, without_litter(trip), workspace=Path(attempt.workspace), index=index)
 
 
-def _at_work(rooms: Rooms, attempt: Attempt) -> Live:
+def _at_work(rooms: Rooms, step: Step, attempt: Attempt) -> Live:
     """What the launch that is alive says of itself; at most one is at a time."""
     for kind in ("validation", "baseline", "fresh_hook", "agent", "hook"):
         for folder in reversed(rooms.layout.launches(attempt.id, kind)):
             if rooms.launcher.status(folder) is LaunchStatus.ALIVE:
-                return _look(folder, attempt.state)
+                speech = partial(_parser, rooms, step, attempt) if kind == "agent" else None
+                return _look(folder, attempt.state, speech)
     return Live(stage=attempt.state)
 
 
-def _look(folder: Path, stage: AttemptState) -> Live:
+def _parser(rooms: Rooms, step: Step, attempt: Attempt) -> Listens:
+    return adapter_of(Trip(rooms, step, attempt)).parser()
+
+
+def _look(folder: Path, stage: AttemptState, speech: Callable[[], Listens] | None) -> Live:
     usage = tree.usage(folder)
-    line, ago_ms = last_output(folder)
+    line, ago_ms = last_output(folder, speech)
     return Live(
         stage=stage,
         launch=folder.name,
@@ -116,8 +126,12 @@ def _look(folder: Path, stage: AttemptState) -> Live:
     )
 
 
-def last_output(folder: Path) -> tuple[str | None, int | None]:
-    """The last line a launch printed and how many milliseconds ago it printed something."""
+def last_output(folder: Path, speech: Callable[[], Listens] | None = None) -> tuple[str | None, int | None]:
+    """The last line a launch printed and how many milliseconds ago it printed something.
+
+    Args:
+        speech: makes what understands its stdout: of JSON, what it says is shown instead, if anything.
+    """
     written: list[tuple[int, Path]] = []
     for name in ("stdout", LOG, "stderr"):
         try:
@@ -129,12 +143,37 @@ def last_output(folder: Path) -> tuple[str | None, int | None]:
     if not written:
         return None, None
     newest, path = max(written)
-    return _last_line(path), max(0, time.time_ns() - newest) // 1_000_000
+    line = _last_line(_tail(path, TAIL_BYTES))
+    if speech is not None and (path.name == LOG or (path.name == "stdout" and _is_json(path, line or ""))):
+        line = _last_words(path, speech())
+    shown = line if line is None or len(line) <= LONGEST_LINE else "…" + line[1 - LONGEST_LINE :]
+    return shown, max(0, time.time_ns() - newest) // 1_000_000
 
 
-def _last_line(path: Path) -> str | None:
+def _tail(path: Path, size: int) -> bytes:
     with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
-        lines = file.read(TAIL_BYTES).decode("utf-8", "replace").splitlines()
-    line = next((line.strip() for line in reversed(lines) if line.strip()), None)
-    return line if line is None or len(line) <= LONGEST_LINE else "…" + line[1 - LONGEST_LINE :]
+        file.seek(max(0, file.seek(0, 2) - size))
+        return file.read(size)
+
+
+def _last_line(tail: bytes) -> str | None:
+    lines = tail.decode("utf-8", "replace").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), None)
+
+
+def _is_json(path: Path, line: str) -> bool:
+    """Whether the output is objects, one a line; of a long line only the end may be known."""
+    with path.open("rb") as file:
+        return line.startswith("{") or file.read(1) == b"{"
+
+
+def _last_words(path: Path, parser: Listens) -> str | None:
+    """The last readable line of what the end of an output says; None if no whole line of it says anything."""
+    tail = _tail(path, SPEECH_BYTES)
+    if path.name == LOG:
+        parser, tail = Framed(parser), from_first_frame(tail)
+    elif path.stat().st_size > len(tail):
+        tail = tail.partition(b"\n")[2]
+    whole = tail[: tail.rfind(b"\n") + 1]
+    lines = (line for event in reversed(parser.feed(whole)) for line in reversed(readable(event)))
+    return next((line.strip() for line in lines if line.strip()), None)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codencer.engine.addresses import identifier, step_address
-from codencer.engine.collect import CONVERSATION
 from codencer.engine.landing import newest_snapshot
 from codencer.engine.questions import of_step, still_open
 from codencer.engine.result import Findings, build_result, read_changes
@@ -21,7 +20,6 @@ from codencer.model.ids import IdKind
 from codencer.model.result import ResultSpec
 from codencer.model.step import Step
 from codencer.model.validation import ValidationResult
-from codencer.process.frames import LOG
 from codencer.workspace import diff
 
 
@@ -34,31 +32,23 @@ class Whereabouts:
     hint: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class LogFile:
-    """`growing` is true while the agent may still write to it."""
-
-    path: Path
-    growing: bool
-
-
 def find_step(queries: Queries, address: str) -> Step:
     return the_step(queries, step_address(queries, address))
 
 
-def _newest(queries: Queries, step: Step) -> Attempt | None:
+def newest_attempt(queries: Queries, step: Step) -> Attempt | None:
     return the_attempt(queries, step.latest_attempt_id) if step.latest_attempt_id else None
 
 
 def step_validations(queries: Queries, step: Step) -> list[ValidationResult]:
     """One result for each validation of the task, in its order, run or not."""
-    attempt = _newest(queries, step)
+    attempt = newest_attempt(queries, step)
     done = queries.validations(attempt.id) if attempt else []
     return done + [not_run(spec) for spec in step.task.validations[len(done) :]]
 
 
 def step_artifacts(queries: Queries, step: Step) -> list[Artifact]:
-    attempt = _newest(queries, step)
+    attempt = newest_attempt(queries, step)
     return queries.artifacts(attempt.id) if attempt else []
 
 
@@ -68,7 +58,7 @@ async def result(rooms: Rooms, address: str) -> ResultSpec:
     def read(queries: Queries) -> tuple[Step, Attempt | None, Findings]:
         step = find_step(queries, address)
         gates = queries.gates(run_id=step.run_id, state=GateState.OPEN)
-        attempt = _newest(queries, step)
+        attempt = newest_attempt(queries, step)
         findings = Findings(
             results=step_validations(queries, step),
             artifacts=step_artifacts(queries, step),
@@ -118,33 +108,12 @@ async def step_diff(rooms: Rooms, address: str, *, stat: bool) -> bytes:
     return await asyncio.to_thread(rooms.artifacts.path(patch).read_bytes)
 
 
-async def log_file(rooms: Rooms, address: str, *, stderr: bool) -> LogFile:
-    """The agent's raw output, wherever it is at the moment."""
-    name = "stderr" if stderr else "stdout"
-
-    def read(queries: Queries) -> tuple[Step, Attempt | None, list[Artifact]]:
-        step = find_step(queries, address)
-        return step, _newest(queries, step), step_artifacts(queries, step)
-
-    step, attempt, artifacts = await rooms.ledger.read(read)
-    names = (f"{name}.log",) if stderr else (f"{name}.log", CONVERSATION)
-    for record in artifacts:
-        if record.name in names:
-            return LogFile(path=rooms.artifacts.path(record), growing=False)
-    if attempt is None or attempt.launch is None:
-        raise NotFound(f"step {step.id} is {step.state}: no agent was started, so there is no log")
-    folder = rooms.layout.launch(attempt.id, attempt.launch)
-    two_way = not stderr and await asyncio.to_thread((folder / LOG).exists)
-    path = folder / (LOG if two_way else name)
-    return LogFile(path=path, growing=attempt.outcome is None)
-
-
 async def whereabouts(rooms: Rooms, address: str) -> Whereabouts:
     """Where the step's files can be looked at."""
 
     def read(queries: Queries) -> tuple[Step, Attempt | None, list[Attempt]]:
         step = find_step(queries, address)
-        return step, _newest(queries, step), queries.attempts(step.id)
+        return step, newest_attempt(queries, step), queries.attempts(step.id)
 
     step, attempt, attempts = await rooms.ledger.read(read)
     kept = newest_snapshot(attempts)

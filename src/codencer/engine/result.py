@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from codencer.engine.retrying import told
 from codencer.ledger import ArtifactStore
 from codencer.model.artifact import Artifact
-from codencer.model.attempt import Attempt, FileChange
+from codencer.model.attempt import Attempt, Ending, FileChange
 from codencer.model.codec import decode
 from codencer.model.policy import Verdict
 from codencer.model.result import AgentResult, PolicyResult, ResultSpec
@@ -105,8 +105,10 @@ def _policy(verdict: Verdict | None) -> PolicyResult | None:
 
 
 def _warnings(attempt: Attempt) -> tuple[str, ...]:
-    """The agent's own warnings, then what the bridge saw."""
+    """What was known against the agent, its own warnings, then what the bridge saw."""
     seen = list(attempt.outcome.warnings) if attempt.outcome else []
+    if _claims_without_work(attempt):
+        seen.append("the agent ended as if it were done, and changed no file")
     if attempt.snapshot:
         seen += [f"not in the snapshot: {problem}" for problem in attempt.snapshot.problems]
     if attempt.exit:
@@ -115,12 +117,21 @@ def _warnings(attempt: Attempt) -> tuple[str, ...]:
     return tuple(seen)
 
 
+def _claims_without_work(attempt: Attempt) -> bool:
+    """Whether all that is left of a success is the agent's word."""
+    outcome, snapshot = attempt.outcome, attempt.snapshot
+    succeeded = outcome is not None and outcome.ending is Ending.SUCCEEDED
+    return succeeded and snapshot is not None and snapshot.complete and snapshot.files_changed == 0
+
+
 def _agent(attempt: Attempt) -> AgentResult:
     outcome, record = attempt.outcome, attempt.exit
     if outcome is None:
         return AgentResult()
     cost = outcome.cost_microusd
     return AgentResult(
+        # Before it was launched there was nobody to say anything: the words are the bridge's own.
+        summary=outcome.summary if attempt.launch is not None else "",
         session_id=outcome.session_id,
         exit_code=record.code if record else None,
         signal=record.signal if record else None,

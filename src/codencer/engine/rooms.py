@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from codencer.adapters.before import NOTHING, Continuation
 from codencer.config import Config
 from codencer.engine.layout import Layout
 from codencer.engine.memory_cap import MemoryCap
@@ -13,6 +14,7 @@ from codencer.ledger import ArtifactStore, Ledger, Queries, Transaction
 from codencer.model.attempt import Attempt, AttemptState
 from codencer.model.event import EventKind
 from codencer.model.lifecycle import advance
+from codencer.model.ports import Probe
 from codencer.model.step import Step, StepState
 from codencer.process.launches import Launcher
 from codencer.workspace.git import GitSettings, Store
@@ -42,10 +44,11 @@ Entry = tuple[EventKind, Mapping[str, object]]
 class Trip:
     """One attempt on its walk. `step` and `attempt` are what the ledger said last.
 
-    `stop` is set when a person cancels; whoever waits for a process watches it. `resting` is set when
-    the walk ends for now because the agent is to go on later. `news` is set when a question of its agent
-    was answered; `asking` says in words which one waits for a person. `lost` says why the conversation
-    with the agent could not go on.
+    `stop` is set when a person cancels; whoever waits for a process watches it. `probe` is what the
+    adapter said of its agent, when this daemon has looked; `continuation` is set before it is asked.
+    `resting` is set when the walk ends for now because the agent is to go on later. `news` is set when
+    a question of its agent was answered; `asking` says in words which one waits for a person. `lost`
+    says why the conversation with the agent could not go on.
     """
 
     rooms: Rooms
@@ -57,6 +60,8 @@ class Trip:
     lost: str = ""
     timings: dict[str, int] = field(default_factory=dict)
     resting: bool = False
+    probe: Probe | None = None
+    continuation: Continuation = NOTHING
 
     @property
     def cancelled(self) -> bool:

@@ -28,11 +28,16 @@ def select_adapter(config: Config, task: TaskSpec, wanted: str | None = None) ->
             )
         requested = SIMULATION
     configured = config.adapters.get(requested)
-    if configured is None and requested not in adapters.names():
+    if configured is None and not adapters.is_known(requested):
         known = ", ".join(sorted({*adapters.names(), *config.adapters}))
         raise InvalidInput(f"unknown adapter {requested!r}; known adapters: {known}")
     if simulated or config.simulates(requested):
         return requested, AdapterSettings(name=SIMULATION)
-    settings = configured.settings if configured else AdapterSettings(name=requested)
-    binary = config.binary(requested)
-    return requested, settings if binary is None else replace(settings, program=binary.path)
+    return requested, settings_of(config, requested)
+
+
+def settings_of(config: Config, name: str) -> AdapterSettings:
+    """The settings of an adapter: its table, with another executable where one is set (`CODEX_BINARY`)."""
+    configured, binary = config.adapters.get(name), config.binary(name)
+    settings = configured.settings if configured else AdapterSettings(name=name)
+    return settings if binary is None else replace(settings, program=binary.path)

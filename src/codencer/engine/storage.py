@@ -1,8 +1,9 @@
 """Gives disk space back, on positive proof only, and says why for each thing.
 
 A workspace goes when its attempt has ended, nothing runs or was changed in it since, and everything
-in it is in a snapshot whose ref exists; the folder of its launches when its logs are sealed. Trash
-only ever holds what was proven before. What the ledger does not know is named and left alone.
+in it is in a snapshot whose ref exists; the folder of its launches when its logs are sealed; the home
+folder of a step when none of its snapshots is kept. Trash only ever holds what was proven before. What
+the ledger does not know is named and left alone.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from codencer.engine.expiry import expire_refs
+from codencer.engine.homes import collect_homes
 from codencer.engine.layout import FRESH, snapshot_ref
 from codencer.engine.retention import Period
 from codencer.engine.rooms import Rooms
@@ -42,7 +44,9 @@ async def collect_garbage(rooms: Rooms, *, dry_run: bool, older_than_days: int |
     lines += [_line(str(folder), "trash") for folder in trash]
     if not dry_run:
         await asyncio.to_thread(empty_trash, rooms.layout.trash)
-    lines += await expire_refs(rooms, Period(days=days, asked=asked), dry_run=dry_run)
+    period = Period(days=days, asked=asked)
+    lines += await expire_refs(rooms, period, dry_run=dry_run)
+    lines += await collect_homes(rooms, period, _busy, dry_run=dry_run)
     return lines
 
 

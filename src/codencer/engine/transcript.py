@@ -1,23 +1,22 @@
 """What an agent said, read once it has ended: the transcript, and the outcome its adapter concludes."""
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
 from codencer.engine.assignment import REPORT, RESULT, assignment_of
+from codencer.engine.log_forms import PIECE_BYTES, event_line
 from codencer.engine.overheard import Overheard
 from codencer.engine.rooms import Trip
 from codencer.model.attempt import AgentOutcome
-from codencer.model.codec import encode
 from codencer.model.launch import ExitRecord
 from codencer.model.ports import Adapter, Parser, TwoWayAdapter
 from codencer.model.question import AgentQuestion
 
-CHUNK_BYTES = 256 * 1024
+TRANSCRIPT = "transcript.jsonl"
 TRANSCRIPT_BYTES = 16 * 1024 * 1024
-"""Nobody reads more; the raw output is kept whole."""
+"""Nothing was left out of a smaller one; the raw output is kept whole."""
 LARGEST_FRAGMENT_BYTES = 1024 * 1024
 LARGEST_REPORT_BYTES = 16 * 1024 * 1024
 
@@ -42,13 +41,13 @@ def read_outcome(
         parser, chunks = adapter.parser(), _chunks(folder / "stdout")
     left = TRANSCRIPT_BYTES
     exchange = trip.rooms.layout.exchange(trip.attempt.id)
-    with (exchange / "transcript.jsonl").open("w", encoding="utf-8") as transcript:
+    with (exchange / TRANSCRIPT).open("w", encoding="utf-8") as transcript:
         for data_of, reader in [*_before(trip, adapter, folder), (chunks, parser)]:
             # The closing newline ends a last line that the agent left open.
             for data in chain(data_of, (b"\n",)):
                 for event in reader.feed(data):
                     if left > 0:
-                        left -= transcript.write(json.dumps(encode(event)) + "\n")
+                        left -= transcript.write(event_line(event) + "\n")
     return parser.finish(
         record,
         _left(exchange / RESULT, LARGEST_FRAGMENT_BYTES),
@@ -67,7 +66,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
     if not path.exists():  # an agent that never started has printed nothing
         return
     with path.open("rb") as file:
-        while data := file.read(CHUNK_BYTES):
+        while data := file.read(PIECE_BYTES):
             yield data
 
 

@@ -8,6 +8,7 @@ import structlog
 
 from codencer.engine.agent import run_agent
 from codencer.engine.collect import collect
+from codencer.engine.examine import examine
 from codencer.engine.launching import clear_away
 from codencer.engine.prepare import prepare
 from codencer.engine.releasing import release_workspace
@@ -19,7 +20,7 @@ from codencer.model.attempt import AttemptState
 
 log = structlog.get_logger()
 
-STAGES: tuple[Stage, ...] = (prepare, run_agent, collect, validate, settle, release_workspace)
+STAGES: tuple[Stage, ...] = (examine, prepare, run_agent, collect, validate, settle, release_workspace)
 
 
 async def walk(trip: Trip) -> None:

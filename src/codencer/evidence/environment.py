@@ -5,6 +5,7 @@ No secrets by construction: no environment values, no host or user name, no path
 
 import os
 import platform
+from collections.abc import Mapping
 
 from codencer import __version__
 from codencer.model.attempt import Attempt
@@ -17,7 +18,7 @@ def environment(
     attempt: Attempt,
     *,
     git_version: str,
-    litter: tuple[str, ...],
+    agent: Mapping[str, object],
     policy: str,
     policy_digest: str,
     base_commit: str | None,
@@ -26,7 +27,9 @@ def environment(
 
     Args:
         git_version: what `git --version` printed.
-        litter: patterns of files that the agent drops for itself, which the snapshot left out.
+        agent: what is known of the agent besides the attempt's own fields: whose home folder it had (`user`
+            or `step`), which conversation of an earlier attempt it was to go on with, and the patterns of
+            files that it drops for itself (litter), which the snapshot left out.
     """
     system = os.uname()
     return canonical(
@@ -44,7 +47,7 @@ def environment(
                 "adapter": attempt.adapter,
                 "version": attempt.adapter_version,
                 "trust_level": attempt.trust_level,
-                "litter": litter,
+                **agent,
             },
             "policy": {"name": policy, "digest": policy_digest},
             "base_commit": base_commit,

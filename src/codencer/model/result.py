@@ -25,6 +25,8 @@ class PolicyResult:
 class AgentResult:
     """`cost_usd` is a decimal string, because the record holds no floats."""
 
+    summary: str = ""
+    """What the agent said last, whatever became of it; a claim, not a proof."""
     session_id: str | None = None
     """The agent's own name for its conversation."""
     exit_code: int | None = None

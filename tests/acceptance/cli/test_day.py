@@ -228,4 +228,5 @@ def test_logs_can_be_cut_off_by_the_reader(shared: Any, new_run: NewRun) -> None
         reader.stdout.close()
         assert reader.wait(30) == 0
     document = shared.json("step", "logs", step)
-    assert len(document["text"]) >= 2 * 1024 * 1024
+    assert sum(len(event["text"]) + 1 for event in document["events"]) >= 2 * 1024 * 1024
+    assert document["left_off"] == 0

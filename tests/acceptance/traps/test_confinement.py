@@ -10,11 +10,20 @@ from typing import Any
 
 import pytest
 
+from codencer.engine.environment import allowed
+
 Ask = Callable[..., Any]
 OpenPlace = Callable[[Path, Mapping[str, str]], AbstractContextManager[Any]]
 SIMULATED = ("--adapter", "simulation")
 
 CANARY, TOKEN = "canary-5d1f0c", "token-7be2a9"
+PROXIES = {
+    name: "http://127.0.0.1:9"
+    for upper in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+    for name in (upper, upper.lower())
+}
+OURS = {"CODENCER_LAUNCH", "CODENCER_TASK_FILE", "CODENCER_RESULT_FILE"}
+OF_A_SHELL = {"PWD", "OLDPWD", "SHLVL", "_"}
 AGENT = """\
 test "$FIXER_TOKEN" = {token} && echo it has its token
 sed '/^FIXER_TOKEN=/d' /proc/self/environ | tr '\\0' '\\n' | grep -v FIXER_TOKEN > seen-by-the-agent.txt
@@ -63,7 +72,7 @@ def greedy(open_place: OpenPlace, folder: Path) -> Iterator[Any]:
         place.git("config", "core.fsmonitor", f"echo monitor >> {folder}/hooks-that-ran; false")
         (folder / "hooks-that-ran").unlink(missing_ok=True)
         secrets = {"AWS_SECRET_ACCESS_KEY": CANARY, "SSH_AUTH_SOCK": f"/{CANARY}", "FIXER_TOKEN": TOKEN}
-        started = place.run("start", env=secrets)
+        started = place.run("start", env=secrets | PROXIES)
         assert started.code == 0, started
         place.json("run", "start", "r")
         yield place
@@ -127,6 +136,21 @@ def test_secrets_of_the_daemon_reach_nothing_and_are_written_nowhere(
         if any(secret.encode() in path.read_bytes() for secret in (CANARY, TOKEN))
     ]
     assert written == []
+
+
+def test_an_agent_a_hook_and_a_validation_see_what_is_listed_and_nothing_else(
+    guarded: Any, nosy: Any
+) -> None:
+    kept = guarded.state / "artifacts" / "r" / nosy["step_id"] / nosy["attempt_id"]
+    seen = {
+        "agent": guarded.git("show", f"{nosy['snapshot_commit']}:seen-by-the-agent.txt"),
+        "hook": (kept / "hook-1.stdout.log").read_text(),
+        "validation": (kept / "validation-1.stdout.log").read_text().partition("mode 600")[0],
+    }
+    for who, text in seen.items():
+        names = {line.partition("=")[0] for line in text.splitlines() if line}
+        assert set(PROXIES) <= names, who
+        assert names - OURS - OF_A_SHELL == set(allowed(dict.fromkeys(names, ""))), who
 
 
 def test_the_projects_own_env_file_rules_nothing_and_stays_private(guarded: Any, nosy: Any) -> None:

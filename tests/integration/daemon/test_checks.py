@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from codencer.config import Config, load
+from codencer.daemon.checks import run_check
 from codencer.daemon.faults import Check, faults
 from codencer.daemon.purge import belongings
 from codencer.daemon.repair import repair
@@ -102,3 +103,17 @@ def test_a_copied_repository_owns_nothing_of_the_originals(config: Config, tmp_p
     assert found.paths == (copy / ".git" / "codencer",)
     assert found.instance_id == ""
     assert belongings(config).instance_id != ""
+
+
+def test_only_the_default_adapter_is_needed(
+    make_repo: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", os.path.dirname(shutil.which("git") or ""))
+    top = make_repo()
+    for default, ok in (("claude", False), ("simulation", True), ("nobody", False)):
+        found = load(find_repository(top), environ={**os.environ, "CODENCER_DEFAULT_ADAPTER": default})
+        document, code = run_check(found, "doctor")
+        rows = {each["name"]: each for each in document}
+        assert (rows[f"adapter {default}"]["ok"], rows[f"adapter {default}"]["needed"]) == (ok, True)
+        assert (code == 0) is ok
+        assert not rows["adapter aider"]["needed"]

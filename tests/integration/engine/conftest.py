@@ -3,13 +3,14 @@
 import os
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codencer.adapters.plugins import plugins
 from codencer.config import load
 from codencer.engine import Engine, Submission
 from codencer.locate import find_repository
@@ -26,12 +27,16 @@ class House:
     def __init__(self, engine: Engine, top: Path) -> None:
         self.engine, self.top, self.trust = engine, top, True
 
-    async def submit(self, goal: str, run: str = "run", **task: Any) -> Step:
+    async def submit(self, goal: str, run: str = "run", *, trust: bool = True, **task: Any) -> Step:
         if not any(each.id == run for each in await self.engine.list_runs()):
             await self.engine.start_run(run, RunLabels(), "test")
         overrides: dict[str, object] = {"is_simulation": True, **task}
         submission = Submission(
-            source_kind=SourceKind.API, text=goal, overrides=overrides, cwd=str(self.top), trust=self.trust
+            source_kind=SourceKind.API,
+            text=goal,
+            overrides=overrides,
+            cwd=str(self.top),
+            trust=self.trust and trust,
         )
         return await self.engine.submit(run, submission, "test")
 
@@ -81,3 +86,13 @@ def write_agent(tmp_path: Path) -> Callable[[str, str], list[str]]:
         return [sys.executable, str(path)]
 
     return write
+
+
+@pytest.fixture
+def installed(packages: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The packages, on the paths of this process."""
+    monkeypatch.syspath_prepend(packages.site)
+    monkeypatch.setenv("PATH", str(packages.bin), prepend=os.pathsep)
+    plugins.cache_clear()
+    yield packages
+    plugins.cache_clear()

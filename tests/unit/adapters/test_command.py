@@ -44,7 +44,9 @@ class TestRegistry:
 
     @pytest.mark.parametrize("settings", [None, AdapterSettings(name="fixer")])
     def test_an_unknown_name_says_what_there_is(self, settings: AdapterSettings | None) -> None:
-        with pytest.raises(NotFound, match=r"no adapter 'fixer'; built in: .*simulation.*\[adapters.fixer\]"):
+        with pytest.raises(
+            NotFound, match=r"no adapter 'fixer'; there are: .*simulation.*\[adapters.fixer\]"
+        ):
             load("fixer", settings)
 
     def test_an_empty_program_is_refused(self) -> None:

@@ -94,10 +94,11 @@ def test_a_manifest_that_would_lie_is_refused() -> None:
 
 def test_the_environment_names_versions_and_nothing_private(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEY", "do-not-record-me")
+    agent = {"home": "user", "resumes": None, "litter": ["/.fixer/"]}
     data = environment(
         ATTEMPT,
         git_version="git version 2.39.5\n",
-        litter=("/.fixer/",),
+        agent=agent,
         policy="basic",
         policy_digest="d1",
         base_commit="b1",
@@ -105,12 +106,7 @@ def test_the_environment_names_versions_and_nothing_private(monkeypatch: pytest.
     found = json.loads(data)
     assert found["codencer"] == __version__
     assert found["git"] == "git version 2.39.5"
-    assert found["agent"] == {
-        "adapter": "fixer",
-        "version": "1.2",
-        "trust_level": "plain",
-        "litter": ["/.fixer/"],
-    }
+    assert found["agent"] == {"adapter": "fixer", "version": "1.2", "trust_level": "plain", **agent}
     assert found["policy"] == {"name": "basic", "digest": "d1"}
     assert found["base_commit"] == "b1"
     assert found["platform"]["system"] == os.uname().sysname
