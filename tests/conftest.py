@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
@@ -89,6 +90,46 @@ def no_blocking() -> Iterator[BlockBuster]:
     """Make a blocking call of our code inside an event loop fail the test."""
     with blockbuster_ctx("codencer") as guard:
         yield guard
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A small file system of its own, mounted over `folder`."""
+
+    folder: Path
+
+    def fill(self) -> Path:
+        """Take all the space that is left; deleting the returned file gives it back."""
+        ballast = self.folder / "ballast"
+        with ballast.open("wb", buffering=0) as file:
+            for size in (65536, 4096, 1):
+                while True:
+                    try:
+                        file.write(b"x" * size)
+                    except OSError:
+                        break
+        return ballast
+
+    def remount(self, options: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{options}", str(self.folder)], check=True)
+
+
+@pytest.fixture
+def mount() -> Iterator[Callable[[Path, str], Disk]]:
+    """`mount(folder, "1m")`: a small disk over a folder, which need not exist; mounting takes root."""
+    mounted: list[Path] = []
+
+    def over(folder: Path, size: str) -> Disk:
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "codencer-test", str(folder)]
+        if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("mounting a file system is not permitted here")
+        mounted.append(folder)
+        return Disk(folder)
+
+    yield over
+    for folder in reversed(mounted):
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codencer.engine.addresses import identifier, step_address
+from codencer.engine.landing import newest_snapshot
 from codencer.engine.result import Findings, build_result, read_changes
 from codencer.engine.retrying import earlier
 from codencer.engine.rooms import Rooms, the_attempt, the_step
-from codencer.engine.steps import newest_snapshot
 from codencer.engine.validate import not_run
 from codencer.errors import NotFound
 from codencer.ledger import Queries

@@ -71,8 +71,15 @@ UPDATE steps SET
     next_try = json_extract(:body, '$.next_try'), updated_at = :at
 WHERE id = :step_id AND run_id = :run_id;
 
+-- name: step.landing
+UPDATE steps SET landing = :seq, updated_at = :at WHERE id = :step_id AND run_id = :run_id;
+
+-- name: step.landing_undone
+UPDATE steps SET landing = NULL, updated_at = :at WHERE id = :step_id AND run_id = :run_id;
+
 -- name: step.landed
 UPDATE steps SET
+    landing = NULL,
     landed = json_insert(landed, '$[#]', concat_ws(' ',
         json_extract(:body, '$.form'), json_extract(:body, '$.target'), json_extract(:body, '$.commit')
     )),

@@ -159,6 +159,14 @@ class Queries:
             rows = self._all("events", after=after, limit=limit)
         return [build(Event, row) for row in rows]
 
+    def unfinished_landings(self) -> list[Event]:
+        """The `step.landing` of every landing that was cut off or is under way, oldest first."""
+        return [build(Event, row) for row in self._all("unfinished_landings")]
+
+    def landings(self, step_id: str) -> list[Event]:
+        """The `step.landed` of everything of a step that was brought to the user, oldest first."""
+        return [build(Event, row) for row in self._all("landings", step_id=step_id)]
+
     def head(self) -> tuple[int, str]:
         """The seq and hash of the last event; 0 and the genesis hash when there is none."""
         (row,) = self._all("head")

@@ -93,6 +93,13 @@ SELECT * FROM events WHERE run_id = :run_id AND seq > :after ORDER BY seq LIMIT 
 -- name: events_of_step
 SELECT * FROM events WHERE step_id = :step_id AND seq > :after ORDER BY seq LIMIT :limit;
 
+-- name: unfinished_landings
+SELECT events.* FROM steps JOIN events ON events.seq = steps.landing
+WHERE steps.landing IS NOT NULL ORDER BY events.seq;
+
+-- name: landings
+SELECT * FROM events WHERE step_id = :step_id AND kind = 'step.landed' ORDER BY seq;
+
 -- name: find_step
 SELECT id FROM steps
 WHERE (id >= :first AND id < :past) OR substr(id, -length(:text)) = :text ORDER BY id LIMIT :limit;

@@ -34,8 +34,13 @@ class EventKind(StrEnum):
     """{step_state, summary, retryable, reason}"""
     STEP_RETRY_PLANNED = "step.retry_planned"
     """{step_state, summary, reason, next_try: NextTry, turn}; policy tries again instead of settling"""
+    STEP_LANDING = "step.landing"
+    """{actor, landing: Landing}; written before anything of the user's changes. What neither of the next
+    two follows was cut off, and is carried out again"""
     STEP_LANDED = "step.landed"
     """{actor, form, target, commit}"""
+    STEP_LANDING_UNDONE = "step.landing_undone"
+    """{actor, reason}; nothing of the user's has changed"""
     ATTEMPT_STARTED = "attempt.started"
     """{number, adapter, requested_adapter, feedback, step_state, tries, fallback, begins_at}; the attempt is
     `preparing`"""

@@ -20,6 +20,7 @@ from codencer.model.attempt import (
 from codencer.model.event import EventKind
 from codencer.model.gate import GateState
 from codencer.model.ids import IdKind, new_id
+from codencer.model.landing import LandForm, Landing
 from codencer.model.launch import ExitReason, ExitRecord, ProcessNote
 from codencer.model.policy import Decision, Facts, Verdict
 from codencer.model.run import RunLabels, RunState
@@ -76,6 +77,18 @@ _PAUSE = Pause(
     exit=ExitRecord(reason=ExitReason.EXITED, code=75),
     cost_microusd=12,
 )
+_LANDING = Landing(
+    form=LandForm.BRANCH,
+    target="fix",
+    checkout="/somewhere",
+    git_dir=".",
+    mark="0a1b",
+    base="b" * 40,
+    tree="d" * 40,
+    files=1,
+    ref="refs/heads/fix",
+    commit="f" * 40,
+)
 _VALIDATION = ValidationResult(
     name="tests",
     command="pytest -q",
@@ -123,6 +136,8 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
         "next_try": _NEXT_TRY,
         "turn": {"run_id": "one", "adapter": "other", "priority": 0, "behind": None},
     },
+    EventKind.STEP_LANDING: {"actor": "ann", "landing": _LANDING},
+    EventKind.STEP_LANDING_UNDONE: {"actor": "ann", "reason": "the branch was moved"},
     EventKind.STEP_LANDED: {"actor": "ann", "form": "branch", "target": "fix", "commit": "f" * 40},
     EventKind.ATTEMPT_STARTED: {
         "number": 1,
@@ -227,6 +242,9 @@ def _walk(tx: Transaction, run_id: str, name: str) -> tuple[str, str, str]:
         EventKind.STEP_RETRY_PLANNED,
         EventKind.CANCEL_REQUESTED,
         EventKind.STEP_SETTLED,
+        EventKind.STEP_LANDING,
+        EventKind.STEP_LANDING_UNDONE,
+        EventKind.STEP_LANDING,
         EventKind.STEP_LANDED,
         EventKind.STEP_RETRIED,
     ):

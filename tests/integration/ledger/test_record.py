@@ -62,6 +62,22 @@ async def test_a_step_is_what_its_events_say(ledger: Ledger, walked: Ids, exampl
     assert step.revision == 2, "the answered gate and the retry"
 
 
+async def test_a_landing_is_unfinished_until_it_is_over(
+    ledger: Ledger, walked: Ids, example: Example
+) -> None:
+    async def record(kind: EventKind) -> list[int]:
+        await ledger.write(lambda tx: tx.append(kind, example(kind), step_id=walked[0]))
+        return [each.seq for each in await ledger.read(lambda q: q.unfinished_landings())]
+
+    assert await ledger.read(lambda q: q.unfinished_landings()) == []
+    seq, _ = await ledger.read(lambda q: q.head())
+    assert await record(EventKind.STEP_LANDING) == [seq + 1]
+    assert await record(EventKind.STEP_LANDING_UNDONE) == []
+    assert await record(EventKind.STEP_LANDING) == [seq + 3]
+    assert await record(EventKind.STEP_LANDED) == []
+    assert [each.seq for each in await ledger.read(lambda q: q.landings(walked[0]))][-1] == seq + 4
+
+
 async def test_an_attempt_is_what_its_events_say(ledger: Ledger, walked: Ids, example: Example) -> None:
     attempt = await ledger.read(lambda q: q.attempt(walked[1]))
     assert isinstance(attempt, Attempt)
