@@ -32,11 +32,11 @@ class EventKind(StrEnum):
     settings are null when they stay as they were. Also adds one to the step's revision"""
     STEP_SETTLED = "step.settled"
     """{step_state, summary, retryable, reason}"""
-    STEP_RETRY_PLANNED = "step.retry_planned"
-    """{step_state, summary, reason, next_try: NextTry, turn}; policy tries again instead of settling"""
     STEP_LANDING = "step.landing"
     """{actor, landing: Landing}; written before anything of the user's changes. What neither of the next
     two follows was cut off, and is carried out again"""
+    STEP_RETRY_PLANNED = "step.retry_planned"
+    """{step_state, summary, reason, next_try: NextTry, turn}; policy tries again instead of settling"""
     STEP_LANDED = "step.landed"
     """{actor, form, target, commit}"""
     STEP_LANDING_UNDONE = "step.landing_undone"

@@ -60,6 +60,18 @@ _FACTS = Facts(
     failed_warnings=(),
     survivors=(),
 )
+_LANDING = Landing(
+    form=LandForm.BRANCH,
+    target="fix",
+    checkout="/somewhere",
+    git_dir=".",
+    mark="0a1b",
+    base="b" * 40,
+    tree="d" * 40,
+    files=1,
+    ref="refs/heads/fix",
+    commit="f" * 40,
+)
 _NEXT_TRY = NextTry(
     wait=Wait(until=1_800_000_000_000_000, microseconds=2_000_000),
     tries=2,
@@ -76,18 +88,6 @@ _PAUSE = Pause(
     session_id="s-1",
     exit=ExitRecord(reason=ExitReason.EXITED, code=75),
     cost_microusd=12,
-)
-_LANDING = Landing(
-    form=LandForm.BRANCH,
-    target="fix",
-    checkout="/somewhere",
-    git_dir=".",
-    mark="0a1b",
-    base="b" * 40,
-    tree="d" * 40,
-    files=1,
-    ref="refs/heads/fix",
-    commit="f" * 40,
 )
 _VALIDATION = ValidationResult(
     name="tests",
@@ -129,6 +129,8 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
         "retryable": True,
         "reason": "tests",
     },
+    EventKind.STEP_LANDING: {"actor": "ann", "landing": _LANDING},
+    EventKind.STEP_LANDING_UNDONE: {"actor": "ann", "reason": "the branch was moved"},
     EventKind.STEP_RETRY_PLANNED: {
         "step_state": StepState.FAILED_RETRYABLE,
         "summary": "it crashed",
@@ -136,8 +138,6 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
         "next_try": _NEXT_TRY,
         "turn": {"run_id": "one", "adapter": "other", "priority": 0, "behind": None},
     },
-    EventKind.STEP_LANDING: {"actor": "ann", "landing": _LANDING},
-    EventKind.STEP_LANDING_UNDONE: {"actor": "ann", "reason": "the branch was moved"},
     EventKind.STEP_LANDED: {"actor": "ann", "form": "branch", "target": "fix", "commit": "f" * 40},
     EventKind.ATTEMPT_STARTED: {
         "number": 1,
