@@ -35,7 +35,7 @@ BINARY_PATCH = ("--patch", "--binary", "--full-index", "--src-prefix=a/", "--dst
 
 RECORD_BYTES = 4096
 """What one group of events adds to the log of the ledger, about."""
-EVIDENCE = ("input.txt", "task.json", "environment.json", "changed_files.json")
+EVIDENCE = ("input.txt", "task.json", "environment.json", "policy.json", "changed_files.json")
 VERDICT = ("result.json", "manifest.json")
 EVIDENCE_BYTES = 1500
 

@@ -35,7 +35,9 @@ async def never_came_up(trip: Trip, folder: Path, record: ExitRecord | None) -> 
     """Whether a launch is to be made again: its supervisor died before its claim, for the first times."""
     if record is None or record.reason is not ExitReason.NOT_STARTED:
         return False
-    if launch_number(folder.name) >= MOST_TRIES:
+    # A launch that ended in a pause did come up.
+    before = len(trip.attempt.pauses) if folder.name.startswith("agent-") else 0
+    if launch_number(folder.name) - before >= MOST_TRIES:
         return False
     return await asyncio.to_thread(never_began, trip.rooms.launcher, folder)
 

@@ -111,6 +111,11 @@ def _warnings(attempt: Attempt) -> tuple[str, ...]:
         seen.append("the agent ended as if it were done, and changed no file")
     if attempt.snapshot:
         seen += [f"not in the snapshot: {problem}" for problem in attempt.snapshot.problems]
+    seen += [
+        f"rested because of its {each.cause}, until {timestamp(each.wait.until)}" for each in attempt.pauses
+    ]
+    ended = [each.exit for each in attempt.pauses if each.launch != attempt.launch]
+    seen += [f"left running, killed: {note.name} ({note.pid})" for record in ended for note in record.killed]
     if attempt.exit:
         seen += [f"left running, killed: {each.name} ({each.pid})" for each in attempt.exit.killed]
         seen += [f"could not be killed: {each.name} ({each.pid})" for each in attempt.exit.survivors]

@@ -81,6 +81,7 @@ async def test_it_goes_on_in_the_same_attempt_and_conversation(repo: Path, open_
         "agent-2",
     )
     assert attempt.pause is None
+    assert [each[:36] for each in result.warnings] == ["rested because of its quota, until 2"]
     assert (result.agent.output_tokens, result.agent.cost_usd) == (15, "0.000500"), "of both launches"
     assert "wrote half.txt" in text["agent-1.stdout.log"]
     assert text["stdout.log"].splitlines()[-1] == "wrote code.txt"

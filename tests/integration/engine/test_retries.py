@@ -218,7 +218,7 @@ async def test_a_restart_keeps_the_moment_of_the_next_try(
     goal = once("exit 1") + "simulate: say done"
     async with open_engine(repo) as house:
         long = await house.submit("simulate: fail", run="long", **policy(**LONG))
-        short = await house.submit(goal, **policy(adapter_process_failed=True, backoff_seconds=2))
+        short = await house.submit(goal, **policy(adapter_process_failed=True, backoff_seconds=1))
         for step in (long, short):
             await house.reached(step, "step.retry_planned")
         planned = (await house.engine.get_step(long.id)).next_try

@@ -14,7 +14,7 @@ from codencer.policy.evaluate import ALWAYS_NEEDED
 from codencer.policy.keys import BLOCKS, CONTINUE, FAIL, GATE
 
 # A busy machine is not a failure.
-steady = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+steady = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 
 BASIC = load("basic")
 SHIPPED = [load(name) for name in shipped()]
