@@ -28,9 +28,11 @@ _STAGES = {
     "agent.started": "agent at work",
     "question.asked": "waits for an answer",
     "question.answered": "agent at work",
+    "agent.paused": "waiting for the agent's quota",
     "agent.exited": "collecting",
     "snapshot.taken": "validating",
     "policy.decided": "deciding",
+    "step.retry_planned": "waiting to try again",
     "step.settled": "settled",
 }
 

@@ -2,7 +2,8 @@
 
 The intent is durable before the supervisor exists. Re-entered, the stage looks at the
 launch folder: a live agent is waited for, an ended one is read, and only after a launch that is
-proven never to have begun (its tombstone is ours) another one is made, in a folder of its own.
+proven never to have begun (its tombstone is ours) another one is made, in a folder of its own. An
+agent that rests is launched again when the attempt is entered after its pause.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from codencer.engine.assignment import adapter_of, order_for, usable
 from codencer.engine.conversation import attend
 from codencer.engine.launching import marker_of, never_began, never_came_up, watch
 from codencer.engine.layout import launch_number
+from codencer.engine.pausing import altogether, given_up, rest, seconds_used
 from codencer.engine.rooms import Trip
 from codencer.engine.transcript import read_outcome
 from codencer.errors import CodencerError
@@ -39,12 +41,16 @@ async def run_agent(trip: Trip) -> None:
         await _conclude(trip, None, _broken(f"the agent could not be started: {refusal.__cause__}"))
         return
     if over is None:
-        await _conclude(trip, None, _NOT_WANTED)
+        pause = trip.attempt.pause
+        outcome = given_up(pause) if pause is not None else _NOT_WANTED
+        await _conclude(trip, pause.exit if pause is not None else None, outcome)
         return
     folder, record = over
-    trip.timings["run"] = (time.monotonic_ns() - began) // 1_000_000
+    trip.timings["run"] = (time.monotonic_ns() - began) // 1_000_000 + int(1000 * seconds_used(trip.attempt))
     questions = await trip.rooms.ledger.read(lambda queries: queries.questions(trip.attempt.id))
     outcome = await asyncio.to_thread(read_outcome, trip, adapter, folder, record, questions)
+    if not trip.cancelled and await rest(trip, adapter, record, outcome):
+        return
     if trip.cancelled:
         outcome = replace(outcome, ending=Ending.CANCELLED, summary="cancelled while the agent was running")
     await _conclude(trip, record, outcome)
@@ -81,7 +87,7 @@ class LaunchRefused(Exception):
 def _standing_launch(trip: Trip) -> Path | None:
     """The launch that may have begun already; None once it is certain that none ever will."""
     attempt, launcher = trip.attempt, trip.rooms.launcher
-    if attempt.launch is None:
+    if attempt.launch is None or attempt.pause is not None:
         return None
     folder = trip.rooms.layout.launch(attempt.id, attempt.launch)
     return None if never_began(launcher, folder) else folder
@@ -125,4 +131,5 @@ def _broken(problem: str) -> AgentOutcome:
 
 async def _conclude(trip: Trip, record: ExitRecord | None, outcome: AgentOutcome) -> None:
     moved = trip.moved(AttemptState.COLLECTING, StepState.COLLECTING_ARTIFACTS)
-    await trip.record((EventKind.AGENT_EXITED, {"exit": record, "outcome": outcome, **moved}))
+    body = {"exit": record, "outcome": altogether(trip.attempt, outcome), **moved}
+    await trip.record((EventKind.AGENT_EXITED, body))

@@ -17,7 +17,17 @@ import structlog
 
 from codencer import __version__
 from codencer.config import Config
-from codencer.engine import approval, catalogue, questions, reading, runs, steps, storage, trust
+from codencer.engine import (
+    approval,
+    catalogue,
+    explaining,
+    questions,
+    reading,
+    runs,
+    steps,
+    storage,
+    trust,
+)
 from codencer.engine.addresses import run_address
 from codencer.engine.feed import Feed
 from codencer.engine.housekeeping import keep_house
@@ -218,6 +228,15 @@ class Engine:
     async def decide(self, address: str, answer: approval.Answer, actor: str) -> Gate:
         """Approve or reject what a gate asks about."""
         return await approval.decide(self._rooms, address, answer, actor)
+
+    async def check_policy(self, text: str, source: str) -> explaining.Checked:
+        return await asyncio.to_thread(explaining.check_policy, text, source)
+
+    async def explain_policy(self, address: str) -> explaining.Explanation:
+        return await explaining.explain(self._rooms, address)
+
+    async def try_policy(self, address: str, text: str, source: str) -> explaining.Trial:
+        return await explaining.try_policy(self._rooms, address, text, source)
 
     async def adapters(self) -> list[dict[str, Any]]:
         return await asyncio.to_thread(catalogue.adapters, self.config)

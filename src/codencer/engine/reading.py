@@ -9,6 +9,7 @@ from codencer.engine.collect import CONVERSATION
 from codencer.engine.landing import newest_snapshot
 from codencer.engine.questions import of_step, still_open
 from codencer.engine.result import Findings, build_result, read_changes
+from codencer.engine.retrying import earlier
 from codencer.engine.rooms import Rooms, the_attempt, the_step
 from codencer.engine.validate import not_run
 from codencer.errors import NotFound
@@ -67,13 +68,15 @@ async def result(rooms: Rooms, address: str) -> ResultSpec:
     def read(queries: Queries) -> tuple[Step, Attempt | None, Findings]:
         step = find_step(queries, address)
         gates = queries.gates(run_id=step.run_id, state=GateState.OPEN)
+        attempt = _newest(queries, step)
         findings = Findings(
             results=step_validations(queries, step),
             artifacts=step_artifacts(queries, step),
             gate_id=next((gate.id for gate in gates if gate.step_id == step.id), None),
             open_questions=[each.text for each in still_open(of_step(queries, step))],
+            before=earlier(queries.attempts(step.id), attempt) if attempt else (),
         )
-        return step, _newest(queries, step), findings
+        return step, attempt, findings
 
     step, attempt, found = await rooms.ledger.read(read)
     changes = await asyncio.to_thread(read_changes, rooms.artifacts, found.artifacts)

@@ -42,9 +42,10 @@ Entry = tuple[EventKind, Mapping[str, object]]
 class Trip:
     """One attempt on its walk. `step` and `attempt` are what the ledger said last.
 
-    `stop` is set when a person cancels; whoever waits for a process watches it. `news` is set when a
-    question of its agent was answered; `asking` says in words which one waits for a person. `lost` says
-    why the conversation with the agent could not go on.
+    `stop` is set when a person cancels; whoever waits for a process watches it. `resting` is set when
+    the walk ends for now because the agent is to go on later. `news` is set when a question of its agent
+    was answered; `asking` says in words which one waits for a person. `lost` says why the conversation
+    with the agent could not go on.
     """
 
     rooms: Rooms
@@ -55,6 +56,7 @@ class Trip:
     asking: str = ""
     lost: str = ""
     timings: dict[str, int] = field(default_factory=dict)
+    resting: bool = False
 
     @property
     def cancelled(self) -> bool:

@@ -13,6 +13,7 @@ from codencer.engine.addresses import run_address, step_address
 from codencer.engine.admission import Waiting
 from codencer.engine.intake.parse import parse
 from codencer.engine.intake.submission import Submission
+from codencer.engine.policies import find_policy
 from codencer.engine.rooms import Rooms, the_step
 from codencer.engine.runs import cancel_step, open_gates, refuse_finished, release_run, void_gate
 from codencer.engine.selection import select_adapter
@@ -26,7 +27,6 @@ from codencer.model.lifecycle import advance
 from codencer.model.run import RunLabels
 from codencer.model.step import SUCCESSFUL_STATES, AdapterSettings, Base, FrozenSettings, Step, StepState
 from codencer.model.task import TaskSpec
-from codencer.policy import load as load_policy
 from codencer.workspace.git import read_settings
 from codencer.workspace.overlay import capture
 from codencer.workspace.provision import read_provisioning
@@ -132,8 +132,10 @@ def _freeze(
     project = configuration.for_checkout(rooms.config, repository.top)
     provisioning = read_provisioning(repository.top)
     requested, adapter = select_adapter(project, task)
-    require_trust(project, repository, adapter, provisioning, grant=submission.trust)
-    policy = load_policy(task.policy_bundle or project.default_policy).name
+    fallbacks = tuple(select_adapter(project, task, name)[1] for name in task.fallback_adapters)
+    for each in (adapter, *fallbacks):
+        require_trust(project, repository, each, provisioning, grant=submission.trust)
+    policy = find_policy(repository.top, task.policy_bundle or project.default_policy)
     frozen = FrozenSettings(
         checkout=str(repository.top),
         adapter=adapter,
@@ -144,8 +146,10 @@ def _freeze(
         memory_cap_mb=project.memory_cap_mb,
         overlays=_capture_overlays(rooms, task, repository),
         priority=_priority(submission),
+        fallbacks=fallbacks,
+        policy=policy,
     )
-    return requested, policy, frozen
+    return requested, policy.name, frozen
 
 
 def _capture_overlays(rooms: Rooms, task: TaskSpec, repository: Repository) -> dict[str, str]:

@@ -27,7 +27,7 @@ async def walk(trip: Trip) -> None:
 
     A fault of the bridge settles the step as failed_bridge and leaves the workspace where it
     is. If not even that can be written, or a full disk keeps the work from being made safe, the
-    attempt stays unfinished and is entered again.
+    attempt stays unfinished and is entered again; so it is when its agent rests.
 
     Raises:
         Infrastructure: it is unfinished; an agent under way goes on.
@@ -35,6 +35,8 @@ async def walk(trip: Trip) -> None:
     try:
         for stage in STAGES:
             await stage(trip)
+            if trip.resting:
+                return
     except (StorageFailed, LedgerFailed, Busy, IncompatibleVersion) as fault:
         if trip.attempt.outcome is None:
             raise  # an agent may be at work: it is no reason to end it that its story cannot be written down

@@ -75,6 +75,10 @@ class Queries:
         """Steps of all runs in state `pending`, in order of submission."""
         return [build(Step, row) for row in self._all("pending_steps")]
 
+    def tried_again_steps(self) -> list[Step]:
+        """Steps of all runs that wait for an attempt policy has planned, in order of submission."""
+        return [build(Step, row) for row in self._all("tried_again_steps")]
+
     def attempt(self, attempt_id: str) -> Attempt | None:
         row = self._one("attempt", id=attempt_id)
         return build(Attempt, row) if row else None

@@ -46,12 +46,19 @@ approvals = "ask"
 """
 """An agent that is spoken with, and asks a person."""
 PROVISIONING = {"provisioning": {"copy": [".env"], "hooks": {"post_create": "echo made > made.txt"}}}
+AGAIN = {
+    "version": "v1",
+    "name": "again",
+    "retry_when": {"adapter_process_failed": True, "backoff_seconds": 1, "from": "snapshot"},
+    "continue_when": {},
+}
 FILES = {
     "README.md": "A repository.\n",
     "code.txt": "broken\n",
     ".gitignore": ".env\n",
     ".codencer/workspace.json": json.dumps(PROVISIONING),
     ".codencer/config.toml": TWO_WAY,
+    ".codencer/policies/again.yaml": json.dumps(AGAIN),
 }
 
 

@@ -71,6 +71,21 @@ def expired(client: Any) -> None:
     client.seen("snapshot.expired")
 
 
+def tried_again(client: Any) -> None:
+    """The agent crashes, and its policy has another one go on from what it left."""
+    met = client.site.folder / "met"
+    crash = f"simulate: run test -e {met} || {{ touch {met}; echo half > half.txt; exit 1; }}"
+    client.settled(client.submit("again", f"{crash}\n{FIXED}", policy_bundle="again"))
+    client.seen("workspace.released", 2)
+
+
+def rested(client: Any) -> None:
+    """The agent runs out of quota, and goes on with what it was at."""
+    goal = f"simulate: session talk\nsimulate: write half.txt x\nsimulate: quota 1\n{FIXED}"
+    client.settled(client.submit("rested", goal))
+    client.seen("workspace.released")
+
+
 def landed(client: Any) -> None:
     """The outcome of a task is brought to a user who is at work, in every form."""
     site = client.site
@@ -133,6 +148,8 @@ SCENARIOS: tuple[Callable[[Any], None], ...] = (
     behind,
     cancelled,
     expired,
+    tried_again,
+    rested,
     landed,
     not_landed,
     asked,
@@ -151,6 +168,15 @@ def undisturbed(ordeal: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 def test_every_failpoint_is_on_somebodys_way(undisturbed: dict[str, Reference]) -> None:
     assert {name for _, reached in undisturbed.values() for name in reached} == set(names())
+
+
+@pytest.mark.parametrize("name", ["agent.launching:before", "agent.launching:after", "launch.spawn:after"])
+def test_an_agent_that_goes_on_after_a_pause_is_started_once_too(
+    ordeal: Any, undisturbed: dict[str, Reference], tmp_path: Path, name: str
+) -> None:
+    outcome, reached = undisturbed["rested"]
+    assert outcome["starts"] == ["rested"], "what it had done before is not done again"
+    assert ordeal.killed(tmp_path / "site", rested, name, reached.count(name)) == outcome
 
 
 @pytest.mark.timeout(180)

@@ -86,7 +86,11 @@ DOCUMENTS: dict[str, tuple[str, int, str]] = {
     ),
     "a validation without a command": ("goal: x\nvalidations: [{name: a}]\n", 422, r"validations.*command"),
     "a report that is none": ("goal: x\nvalidations: [{name: a, command: b, report: tap}]\n", 422, "report"),
-    "another agent when one fails": ("goal: x\nfallback_adapters: [simulation]\n", 422, "fallback_adapters"),
+    "another agent that nobody knows": (
+        "goal: x\nadapter_profile: simulation\nfallback_adapters: [nobody]\n",
+        0,
+        "nobody.*simulation",
+    ),
 }
 
 

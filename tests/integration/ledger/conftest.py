@@ -7,7 +7,16 @@ import pytest
 
 from codencer.ledger import Ledger, Transaction
 from codencer.model.artifact import Artifact
-from codencer.model.attempt import AgentOutcome, AttemptState, Ending, HookStatus, Provisioning, Snapshot
+from codencer.model.attempt import (
+    AgentOutcome,
+    AttemptState,
+    Ending,
+    ErrorKind,
+    HookStatus,
+    Pause,
+    Provisioning,
+    Snapshot,
+)
 from codencer.model.dialogue import Option, OptionKind
 from codencer.model.event import EventKind
 from codencer.model.gate import GateState
@@ -20,6 +29,7 @@ from codencer.model.run import RunLabels, RunState
 from codencer.model.step import AdapterSettings, Base, FrozenSettings, StepState
 from codencer.model.task import Provenance, SourceKind, TaskContext, TaskSpec, ValidationSpec
 from codencer.model.validation import TestCounts, ValidationResult, ValidationState
+from codencer.model.waiting import NextTry, Wait
 
 Body = dict[str, object]
 Example = Callable[..., Body]
@@ -64,6 +74,23 @@ _LANDING = Landing(
     ref="refs/heads/fix",
     commit="f" * 40,
 )
+_NEXT_TRY = NextTry(
+    wait=Wait(until=1_800_000_000_000_000, microseconds=2_000_000),
+    tries=2,
+    most=3,
+    fallback=1,
+    cause="it crashed",
+    feedback="Attempt 1 did not do",
+    begins_at="c" * 40,
+)
+_PAUSE = Pause(
+    launch="l1",
+    cause=ErrorKind.QUOTA,
+    wait=Wait(until=1_800_000_000_000_000, microseconds=5_000_000),
+    session_id="s-1",
+    exit=ExitRecord(reason=ExitReason.EXITED, code=75),
+    cost_microusd=12,
+)
 _VALIDATION = ValidationResult(
     name="tests",
     command="pytest -q",
@@ -106,6 +133,13 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
     },
     EventKind.STEP_LANDING: {"actor": "ann", "landing": _LANDING},
     EventKind.STEP_LANDING_UNDONE: {"actor": "ann", "reason": "the branch was moved"},
+    EventKind.STEP_RETRY_PLANNED: {
+        "step_state": StepState.FAILED_RETRYABLE,
+        "summary": "it crashed",
+        "reason": "broken",
+        "next_try": _NEXT_TRY,
+        "turn": {"run_id": "one", "adapter": "other", "priority": 0, "behind": None},
+    },
     EventKind.STEP_LANDED: {"actor": "ann", "form": "branch", "target": "fix", "commit": "f" * 40},
     EventKind.ATTEMPT_STARTED: {
         "number": 1,
@@ -125,6 +159,7 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
         "step_state": StepState.RUNNING,
     },
     EventKind.QUESTION_ASKED: {
+        "launch": "agent-1",
         "key": "answer-1",
         "text": "Write hello.txt",
         "tool": "edit",
@@ -133,6 +168,10 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
         "expires_at": 1_800_000_000_000_000,
     },
     EventKind.QUESTION_ANSWERED: {"option": "yes", "actor": "ann", "by": AnsweredBy.PERSON},
+    EventKind.AGENT_PAUSED: {
+        "pause": _PAUSE,
+        "turn": {"run_id": "one", "adapter": "fixer", "priority": 0, "behind": None},
+    },
     EventKind.AGENT_EXITED: {
         "exit": _EXIT,
         "outcome": AgentOutcome(ending=Ending.SUCCEEDED, summary="done", questions=("why?",)),
@@ -201,6 +240,7 @@ def _walk(tx: Transaction, run_id: str, name: str) -> tuple[str, str, str]:
         (EventKind.AGENT_STARTED, {}),
         (EventKind.QUESTION_ASKED, {"question_id": question_id}),
         (EventKind.QUESTION_ANSWERED, {"question_id": question_id}),
+        (EventKind.AGENT_PAUSED, {}),
         (EventKind.AGENT_EXITED, {}),
         (EventKind.SNAPSHOT_TAKEN, {}),
         (EventKind.ARTIFACTS_STORED, {"artifacts": [artifact]}),
@@ -214,6 +254,7 @@ def _walk(tx: Transaction, run_id: str, name: str) -> tuple[str, str, str]:
     ):
         tx.append(kind, _example(kind, **changes), attempt_id=attempt_id)
     for kind in (
+        EventKind.STEP_RETRY_PLANNED,
         EventKind.CANCEL_REQUESTED,
         EventKind.STEP_SETTLED,
         EventKind.STEP_LANDING,

@@ -15,7 +15,9 @@ import pytest
 
 from codencer.errors import IncompatibleVersion, LedgerFailed, StorageFailed
 from codencer.ledger import Ledger, Queries, Transaction, verify
+from codencer.ledger.audit import TABLES
 from codencer.ledger.migrate import Migration, open_for_writing, shipped
+from codencer.model.event import EventKind
 
 StartRun = Callable[[str], Callable[[Transaction], None]]
 
@@ -114,6 +116,43 @@ def test_every_older_ledger_is_brought_up_to_date(tmp_path: Path, start_run: Sta
         assert version(path) == NOW
         assert version(path.with_name(f"codencer.db.v{known}.bak")) == known
         assert verify(path).ok
+
+
+def test_a_ledger_of_the_first_version_is_what_its_events_say_once_it_is_up_to_date(
+    tmp_path: Path, start_run: StartRun, example: Callable[..., dict[str, object]]
+) -> None:
+    def work(tx: Transaction) -> None:
+        """What the first version wrote, too, about a step that was tried twice."""
+        tx.append(EventKind.STEP_SUBMITTED, example(EventKind.STEP_SUBMITTED), run_id="one", step_id="s")
+        for number in (1, 2):
+            body, ids = example(EventKind.ATTEMPT_STARTED, number=number), {"attempt_id": f"a{number}"}
+            tx.append(EventKind.ATTEMPT_STARTED, body, step_id="s", **ids)
+            for kind in (EventKind.AGENT_LAUNCHING, EventKind.AGENT_EXITED, EventKind.ATTEMPT_ENDED):
+                tx.append(kind, example(kind), **ids)
+            tx.append(EventKind.STEP_SETTLED, example(EventKind.STEP_SETTLED), step_id="s")
+            tx.append(EventKind.STEP_RETRIED, example(EventKind.STEP_RETRIED), step_id="s")
+
+    today = Ledger.open(tmp_path / "today.db")
+    asyncio.run(today.write(start_run("one")))
+    asyncio.run(today.write(work))
+    today.close()
+    old = tmp_path / "old.db"
+    with closing(open_for_writing(old, shipped()[:1])) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("DELETE FROM head")
+        connection.execute("ATTACH ? AS today", (str(today.path),))
+        for table in ("events", "head", *TABLES):
+            names = [
+                name
+                for (name,) in connection.execute(f"SELECT name FROM pragma_table_info('{table}', 'main')")
+            ]
+            if not names:
+                continue  # a later version has that table
+            columns = ", ".join(names)
+            connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM today.{table}")
+    assert version(old) == 1 < NOW
+    Ledger.open(old).close()
+    assert (version(old), verify(old).ok) == (NOW, True)
 
 
 def test_a_newer_ledger_stays_byte_for_byte(recorded: Path) -> None:

@@ -97,6 +97,7 @@ async def test_an_attempt_is_what_its_events_say(ledger: Ledger, walked: Ids, ex
     ):
         for name in names:
             assert getattr(attempt, name) == example(kind)[name], name
+    assert attempt.pauses == (example(EventKind.AGENT_PAUSED)["pause"],)
     taken = example(EventKind.SNAPSHOT_TAKEN)["snapshot"]
     assert isinstance(taken, Snapshot)
     assert attempt.snapshot == replace(taken, expired=True)
@@ -242,6 +243,27 @@ async def test_artifacts_of_equal_content_never_displace_each_other(
     second = await ledger.write(lambda tx: walk(tx, "one", "s2"))
     for ids in (first, second):
         assert len(await ledger.read(lambda q, ids=ids: q.artifacts(ids[1]))) == 1  # type: ignore[misc]
+
+
+async def test_a_try_that_policy_plans_is_kept_until_it_begins(
+    ledger: Ledger, walked: Ids, example: Example
+) -> None:
+    def write(tx: Transaction) -> tuple[list[Step], Step | None, Attempt | None]:
+        planned = example(EventKind.STEP_RETRY_PLANNED)
+        tx.append(EventKind.STEP_RETRY_PLANNED, planned, step_id=walked[0])
+        waiting = tx.tried_again_steps()
+        begun = {"number": 2, "tries": 2, "fallback": 1, "begins_at": "c" * 40}
+        body = example(EventKind.ATTEMPT_STARTED, **begun)
+        tx.append(EventKind.ATTEMPT_STARTED, body, step_id=walked[0], attempt_id="att_2")
+        return waiting, tx.step(walked[0]), tx.attempt("att_2")
+
+    (waiting,), step, attempt = await ledger.write(write)
+    assert (waiting.state, waiting.summary) == (StepState.FAILED_RETRYABLE, "it crashed")
+    assert (waiting.next_try, waiting.retryable) == (example(EventKind.STEP_RETRY_PLANNED)["next_try"], True)
+    assert step is not None
+    assert (step.next_try, step.summary, step.reason) == (None, "", ""), "a cause is not left standing"
+    assert attempt is not None
+    assert (attempt.tries, attempt.fallback, attempt.begins_at) == (2, 1, "c" * 40)
 
 
 @pytest.mark.parametrize("kind", sorted(set(EventKind) - {EventKind.DAEMON_STARTED, EventKind.RUN_CREATED}))
