@@ -68,7 +68,8 @@ async def _lead(trip: Trip, session: Session, folder: Path) -> bool:
     except StorageFailed as problem:
         return _lost(trip, problem)
     async with talk:
-        leader = _Leader(trip, session, talk, {each.key: each for each in earlier})
+        known = {each.key: each for each in earlier if each.launch == folder.name}
+        leader = _Leader(trip, session, talk, known)
         tasks = {asyncio.ensure_future(leader.hear()), asyncio.ensure_future(leader.pass_answers_on())}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -196,6 +197,7 @@ class _Leader:
         question_id = new_id(IdKind.QUESTION)
         body = {
             "question_id": question_id,
+            "launch": trip.attempt.launch,
             "key": request.key,
             "text": request.text,
             "tool": request.tool,

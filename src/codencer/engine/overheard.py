@@ -6,6 +6,7 @@ so that an agent could have answered its own questions; then nothing of the atte
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,19 @@ MOST_DENIED = 20
 """Refused permissions that are named in the warnings."""
 
 
+def heard(log: Path) -> Iterator[bytes]:
+    """What an agent said in a conversation that was judged before; of a damaged log its beginning."""
+    with suppress(StorageFailed):
+        yield from (frame.data for frame in _frames(log) if frame.direction is Direction.FROM_AGENT)
+
+
+def _frames(log: Path) -> Iterator[Frame]:
+    position = 0
+    while log.exists() and (frames := read_frames(log, position)):
+        yield from frames
+        position = frames[-1].position
+
+
 class Overheard:
     """A parser of what the agent said in the conversation of the launch in `folder`.
 
@@ -31,28 +45,21 @@ class Overheard:
         self, session: Session, folder: Path, questions: Sequence[AgentQuestion], fault: str = ""
     ) -> None:
         self._session, self._log = session, folder / LOG
-        self._questions = {each.key: each for each in questions}
+        self._questions = {each.key: each for each in questions if each.launch == folder.name}
         self._expected: dict[str, bytes | None] = {}
         self._fault, self._foreign = fault, False
 
     def chunks(self) -> Iterator[bytes]:
         """What the agent said, a frame at a time; what was said to it is compared on the way."""
         self._expect()
-        position = 0
-        while frames := self._read(position):
-            for frame in frames:
-                position = frame.position
+        try:
+            for frame in _frames(self._log):
                 if frame.direction is Direction.FROM_AGENT:
                     yield frame.data
                 elif frame.direction is Direction.TO_AGENT:
                     self._compare(frame)
-
-    def _read(self, position: int) -> list[Frame]:
-        try:
-            return read_frames(self._log, position) if self._log.exists() else []
         except StorageFailed as problem:
             self._fault = str(problem)
-            return []
 
     def feed(self, data: bytes) -> Sequence[AgentEvent]:
         events = self._session.feed(data)

@@ -18,7 +18,7 @@ from codencer.model.attempt import AgentOutcome, Attempt, Ending, Pause
 from codencer.model.event import EventKind
 from codencer.model.launch import ExitRecord
 from codencer.model.policy import Facts
-from codencer.model.ports import Adapter, Assignment, TwoWayAdapter
+from codencer.model.ports import Adapter, Assignment
 from codencer.model.step import Step
 from codencer.model.waiting import Wait
 from codencer.policy import falls_over_at_once, over_budget
@@ -64,8 +64,6 @@ def _pause(trip: Trip, adapter: Adapter, record: ExitRecord | None, outcome: Age
     step, attempt = trip.step, trip.attempt
     session = outcome.session_id or ""
     mendable = outcome.ending is Ending.BROKEN and outcome.error_kind in EXHAUSTED
-    # Questions of a two-way agent are numbered within its attempt: it goes on in another one.
-    mendable &= not isinstance(adapter, TwoWayAdapter)
     if not mendable or attempt.launch is None or not adapter.resumes or not _SESSION.match(session):
         return None
     # What could not be stopped may still be at work: no second agent is set beside it.

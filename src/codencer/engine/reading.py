@@ -63,8 +63,8 @@ async def result(rooms: Rooms, address: str) -> ResultSpec:
             results=step_validations(queries, step),
             artifacts=step_artifacts(queries, step),
             gate_id=next((gate.id for gate in gates if gate.step_id == step.id), None),
-            before=earlier(queries.attempts(step.id), attempt) if attempt else (),
             open_questions=[each.text for each in still_open(of_step(queries, step))],
+            before=earlier(queries.attempts(step.id), attempt) if attempt else (),
         )
         return step, attempt, findings
 

@@ -22,7 +22,7 @@ _ASKS_A_PERSON = frozenset({StepState.NEEDS_APPROVAL, StepState.NEEDS_MANUAL_ATT
 @dataclass(frozen=True, kw_only=True)
 class Findings:
     """What the newest attempt brought, besides its own row; `before` are those policy tried again after,
-    and `open_questions` wait for a person now."""
+    `open_questions` wait for a person now."""
 
     results: Sequence[ValidationResult] = ()
     open_questions: Sequence[str] = ()

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from codencer.engine.assignment import REPORT, RESULT, assignment_of
 from codencer.engine.log_forms import PIECE_BYTES, event_line
-from codencer.engine.overheard import Overheard
+from codencer.engine.overheard import Overheard, heard
 from codencer.engine.rooms import Trip
 from codencer.model.attempt import AgentOutcome
 from codencer.model.launch import ExitRecord
 from codencer.model.ports import Adapter, Parser, TwoWayAdapter
 from codencer.model.question import AgentQuestion
+from codencer.process.frames import LOG
 
 TRANSCRIPT = "transcript.jsonl"
 TRANSCRIPT_BYTES = 16 * 1024 * 1024
@@ -36,15 +37,15 @@ def read_outcome(
     parser: Parser
     if isinstance(adapter, TwoWayAdapter):
         parser = Overheard(adapter.session(assignment_of(trip)), folder, questions, trip.lost)
-        chunks = parser.chunks()
+        said = parser.chunks()
     else:
-        parser, chunks = adapter.parser(), _chunks(folder / "stdout")
+        parser, said = adapter.parser(), _chunks(folder)
     left = TRANSCRIPT_BYTES
     exchange = trip.rooms.layout.exchange(trip.attempt.id)
     with (exchange / TRANSCRIPT).open("w", encoding="utf-8") as transcript:
-        for data_of, reader in [*_before(trip, adapter, folder), (chunks, parser)]:
+        for chunks, reader in [*_before(trip, adapter, folder), (said, parser)]:
             # The closing newline ends a last line that the agent left open.
-            for data in chain(data_of, (b"\n",)):
+            for data in chain(chunks, (b"\n",)):
                 for event in reader.feed(data):
                     if left > 0:
                         left -= transcript.write(event_line(event) + "\n")
@@ -55,19 +56,21 @@ def read_outcome(
     )
 
 
-def _before(trip: Trip, adapter: Adapter, folder: Path) -> list[tuple[Iterator[bytes], Parser]]:
+def _before(trip: Trip, adapter: Adapter, folder: Path) -> Iterator[tuple[Iterator[bytes], Parser]]:
     """The launches of this attempt that ended in a pause, each to be read by a parser of its own."""
-    names = [pause.launch for pause in trip.attempt.pauses if pause.launch != folder.name]
-    folders = [trip.rooms.layout.launch(trip.attempt.id, name) for name in names]
-    return [(_chunks(each / "stdout"), adapter.parser()) for each in folders]
+    for pause in trip.attempt.pauses:
+        if pause.launch != folder.name:
+            yield _chunks(trip.rooms.layout.launch(trip.attempt.id, pause.launch)), adapter.parser()
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    if not path.exists():  # an agent that never started has printed nothing
-        return
-    with path.open("rb") as file:
-        while data := file.read(PIECE_BYTES):
-            yield data
+def _chunks(folder: Path) -> Iterator[bytes]:
+    """What the agent of a launch said, nothing if it never started."""
+    if (folder / LOG).exists():
+        yield from heard(folder / LOG)
+    elif (folder / "stdout").exists():
+        with (folder / "stdout").open("rb") as file:
+            while data := file.read(PIECE_BYTES):
+                yield data
 
 
 def _left(path: Path, largest: int) -> bytes | None:

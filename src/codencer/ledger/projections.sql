@@ -125,21 +125,16 @@ WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
 UPDATE steps SET state = json_extract(:body, '$.step_state'), updated_at = :at
 WHERE id = :step_id AND run_id = :run_id;
 
--- name: agent.paused
-UPDATE attempts SET
-    pauses = json_insert(pauses, '$[#]', json(json_extract(:body, '$.pause'))), updated_at = :at
-WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
-
 -- name: question.asked
 UPDATE attempts SET updated_at = :at
 WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
 INSERT INTO questions (
-    id, seq, run_id, step_id, attempt_id, key, text, tool, paths, options, asked_at, expires_at
+    id, seq, run_id, step_id, attempt_id, launch, key, text, tool, paths, options, asked_at, expires_at
 )
 VALUES (
     json_extract(:body, '$.question_id'), :seq, :run_id, :step_id, :attempt_id,
-    json_extract(:body, '$.key'), json_extract(:body, '$.text'), json_extract(:body, '$.tool'),
-    json_extract(:body, '$.paths'), json_extract(:body, '$.options'), :at,
+    json_extract(:body, '$.launch'), json_extract(:body, '$.key'), json_extract(:body, '$.text'),
+    json_extract(:body, '$.tool'), json_extract(:body, '$.paths'), json_extract(:body, '$.options'), :at,
     json_extract(:body, '$.expires_at')
 );
 
@@ -151,6 +146,11 @@ UPDATE questions SET
 WHERE id = json_extract(:body, '$.question_id') AND attempt_id = :attempt_id AND step_id = :step_id
     AND run_id = :run_id AND answered_at IS NULL;
 UPDATE attempts SET updated_at = :at
+WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
+
+-- name: agent.paused
+UPDATE attempts SET
+    pauses = json_insert(pauses, '$[#]', json(json_extract(:body, '$.pause'))), updated_at = :at
 WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
 
 -- name: agent.exited

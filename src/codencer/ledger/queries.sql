@@ -85,10 +85,27 @@ WHERE (:run_id IS NULL OR run_id = :run_id) AND (:state IS NULL OR state = :stat
 ORDER BY seq;
 
 -- name: question
-SELECT * FROM question_records WHERE id = :id;
+-- What was not answered when its agent ended is open no longer.
+SELECT questions.*, CASE
+    WHEN questions.answered_at IS NOT NULL THEN 'answered'
+    WHEN attempts.outcome IS NOT NULL OR attempts.state = 'ended' OR EXISTS (
+        SELECT 1 FROM json_each(attempts.pauses) WHERE json_extract(value, '$.launch') = questions.launch
+    ) THEN 'void'
+    ELSE 'open'
+END AS state
+FROM questions JOIN attempts ON attempts.id = questions.attempt_id
+WHERE questions.id = :id;
 
 -- name: questions
-SELECT * FROM question_records WHERE attempt_id = :attempt_id ORDER BY seq;
+SELECT questions.*, CASE
+    WHEN questions.answered_at IS NOT NULL THEN 'answered'
+    WHEN attempts.outcome IS NOT NULL OR attempts.state = 'ended' OR EXISTS (
+        SELECT 1 FROM json_each(attempts.pauses) WHERE json_extract(value, '$.launch') = questions.launch
+    ) THEN 'void'
+    ELSE 'open'
+END AS state
+FROM questions JOIN attempts ON attempts.id = questions.attempt_id
+WHERE questions.attempt_id = :attempt_id ORDER BY questions.seq;
 
 -- name: events
 SELECT * FROM events WHERE seq > :after ORDER BY seq LIMIT :limit;

@@ -24,14 +24,15 @@ class AnsweredBy(StrEnum):
 class AgentQuestion:
     """A permission that an agent asked for, and what was answered.
 
-    `key` names it within its conversation. `option` is the id of the one that was chosen; None, once
-    answered, refuses with none of those offered. After `expires_at` it is refused, never allowed.
+    `key` names it within the conversation of that `launch`. `option` is the id of the one that was chosen;
+    None, once answered, refuses with none of those offered. After `expires_at` it is refused, never allowed.
     """
 
     id: str
     run_id: str
     step_id: str
     attempt_id: str
+    launch: str
     key: str
     state: QuestionState
     text: str

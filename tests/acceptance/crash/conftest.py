@@ -57,8 +57,8 @@ FILES = {
     "code.txt": "broken\n",
     ".gitignore": ".env\n",
     ".codencer/workspace.json": json.dumps(PROVISIONING),
-    ".codencer/policies/again.yaml": json.dumps(AGAIN),
     ".codencer/config.toml": TWO_WAY,
+    ".codencer/policies/again.yaml": json.dumps(AGAIN),
 }
 
 

@@ -172,13 +172,31 @@ async def test_nobody_is_asked_where_all_is_refused(make: Open, open_engine: Ope
     assert result.files_changed == ()
 
 
-async def test_what_nobody_answers_in_time_is_refused(make: Open, open_engine: Open) -> None:
-    async with open_engine(make(approvals="ask", approval_seconds=1)) as house:
-        step = await house.run_to_end(**task("write code.txt fixed"))
+async def test_a_question_outlives_the_daemon_and_so_does_its_deadline(make: Open, open_engine: Open) -> None:
+    top = make(approvals="ask", approval_seconds=3600)
+    async with open_engine(top) as house:
+        step = await house.submit(**task("write code.txt fixed", "say done"))
+        (question,) = await asked(house, step)
+    async with open_engine(top) as house:
+        assert await house.engine.questions(step.id) == [question]
+        assert await waiting_for(house, step) == "waits for an answer: Write code.txt"
+        await house.engine.answer(step.id, "allow", "ann")
+        assert (await house.settled(step)).summary == "done"
+        assert len(await house.engine.questions(step.id)) == 1
+
+
+async def test_a_deadline_passes_while_no_daemon_runs(make: Open, open_engine: Open) -> None:
+    top = make(approvals="ask", approval_seconds=1)
+    async with open_engine(top) as house:
+        step = await house.submit(**task("write code.txt fixed", "say done"))
+        (question,) = await asked(house, step)
+    async with open_engine(top) as house:
+        await house.settled(step)
+        (answered,) = await house.engine.questions(step.id)
         result = await house.engine.result(step.id)
-        (question,) = await house.engine.questions(step.id)
-    assert (question.by, question.option) == (AnsweredBy.TIMEOUT, "reject")
     assert result.warnings[:1] == ("not allowed (by timeout): Write code.txt",)
+    assert (answered.id, answered.expires_at) == (question.id, question.expires_at)
+    assert (answered.by, answered.option) == (AnsweredBy.TIMEOUT, "reject")
 
 
 async def test_silence_counts_only_while_nobody_is_asked(make: Open, open_engine: Open) -> None:

@@ -158,11 +158,8 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
         "attempt_state": AttemptState.RUNNING,
         "step_state": StepState.RUNNING,
     },
-    EventKind.AGENT_PAUSED: {
-        "pause": _PAUSE,
-        "turn": {"run_id": "one", "adapter": "fixer", "priority": 0, "behind": None},
-    },
     EventKind.QUESTION_ASKED: {
+        "launch": "agent-1",
         "key": "answer-1",
         "text": "Write hello.txt",
         "tool": "edit",
@@ -171,6 +168,10 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
         "expires_at": 1_800_000_000_000_000,
     },
     EventKind.QUESTION_ANSWERED: {"option": "yes", "actor": "ann", "by": AnsweredBy.PERSON},
+    EventKind.AGENT_PAUSED: {
+        "pause": _PAUSE,
+        "turn": {"run_id": "one", "adapter": "fixer", "priority": 0, "behind": None},
+    },
     EventKind.AGENT_EXITED: {
         "exit": _EXIT,
         "outcome": AgentOutcome(ending=Ending.SUCCEEDED, summary="done", questions=("why?",)),
@@ -237,9 +238,9 @@ def _walk(tx: Transaction, run_id: str, name: str) -> tuple[str, str, str]:
         (EventKind.WORKSPACE_READY, {}),
         (EventKind.AGENT_LAUNCHING, {}),
         (EventKind.AGENT_STARTED, {}),
-        (EventKind.AGENT_PAUSED, {}),
         (EventKind.QUESTION_ASKED, {"question_id": question_id}),
         (EventKind.QUESTION_ANSWERED, {"question_id": question_id}),
+        (EventKind.AGENT_PAUSED, {}),
         (EventKind.AGENT_EXITED, {}),
         (EventKind.SNAPSHOT_TAKEN, {}),
         (EventKind.ARTIFACTS_STORED, {"artifacts": [artifact]}),

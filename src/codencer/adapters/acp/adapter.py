@@ -101,7 +101,7 @@ class AcpAdapter:
         if self.settings.isolated_home:
             environ = {name: value for name, value in environ.items() if name not in ("HOME", *FOLDERS)}
         known = self._kin.probe(environ).signed_in
-        sign_in = f"do it as for `{self._profile.kin}`, which knows how"
+        sign_in = f"sign in as for the adapter {self._profile.kin}"
         return examine(
             self._profile.program, self.settings, environ, self._checkout, signed_in=known, sign_in=sign_in
         )

@@ -27,8 +27,8 @@ _ALWAYS = {"task.json", "environment.json"}
 _OF_A_SNAPSHOT = {"diff.patch", "changed_files.json"}
 _OF_AN_AGENT = {"prompt.txt", "stdout.log", "stderr.log", "transcript.jsonl"}
 """What an attempt leaves as evidence before it is judged, by how far it came."""
-_SAID = {"conversation.log": "stdout.log"}
-"""What takes the place of another file: an agent that is spoken with prints nothing else."""
+_INSTEAD = {"conversation.log": "stdout.log"}
+"""Of an agent that was spoken with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,7 @@ def gather(material: Material) -> Facts:
     """The facts that every policy gets, and those that this one has a key for. May take seconds."""
     step, attempt, changes = material.step, material.attempt, material.changes
     snapshot, outcome = attempt.snapshot, attempt.outcome
+    names = {_INSTEAD.get(artifact.name, artifact.name) for artifact in material.artifacts}
     ending = outcome.ending if outcome else Ending.UNPREPARED
     asked = wanted(material.policy)
     content = _content(material) if asked & {"secrets", "conflict_markers"} else None
@@ -70,8 +71,7 @@ def gather(material: Material) -> Facts:
         survivors=tuple(
             f"{each.pid} {each.name}" for each in (attempt.exit.survivors if attempt.exit else ())
         ),
-        artifacts_complete={_SAID.get(each.name, each.name) for each in material.artifacts}
-        >= _expected(attempt),
+        artifacts_complete=names >= _expected(attempt),
         attempts=attempt.tries,
         timeouts=sum(_timed_out(each) for each in (*material.before, attempt)),
         ending=ending,

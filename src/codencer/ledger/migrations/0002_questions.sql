@@ -6,6 +6,7 @@ CREATE TABLE questions (
     run_id TEXT NOT NULL REFERENCES runs (id),
     step_id TEXT NOT NULL REFERENCES steps (id),
     attempt_id TEXT NOT NULL REFERENCES attempts (id),
+    launch TEXT NOT NULL,
     key TEXT NOT NULL,
     text TEXT NOT NULL,
     tool TEXT NOT NULL,
@@ -17,14 +18,5 @@ CREATE TABLE questions (
     by TEXT,
     actor TEXT,
     answered_at INTEGER,
-    UNIQUE (attempt_id, key)
+    UNIQUE (attempt_id, launch, key)
 ) STRICT;
-
--- What was not answered when its agent ended is open no longer.
-CREATE VIEW question_records AS
-SELECT questions.*, CASE
-    WHEN questions.answered_at IS NOT NULL THEN 'answered'
-    WHEN attempts.outcome IS NOT NULL OR attempts.state = 'ended' THEN 'void'
-    ELSE 'open'
-END AS state
-FROM questions JOIN attempts ON attempts.id = questions.attempt_id;
