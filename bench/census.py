@@ -55,7 +55,7 @@ def counted(scene: Scene) -> tuple[Counter[str], Counter[str]] | None:
         return None
     top = scene.repository(50)
     trace = scene.folder / "bridge.trace"
-    with bridge(scene, top, under=_tracer(strace, trace)) as running:
+    with bridge(scene, top, under=tracer(strace, trace)) as running:
         for _ in range(STEPS):
             running.step()
     ours = one_step(trace.read_text("utf-8", "replace").splitlines())
@@ -64,27 +64,33 @@ def counted(scene: Scene) -> tuple[Counter[str], Counter[str]] | None:
 
 def one_step(trace: Iterable[str]) -> Counter[str]:
     """Count what lies between the last two beginnings of a trace."""
+    return Counter(filter(None, map(_named, last_whole_step(trace))))
+
+
+def last_whole_step(trace: Iterable[str]) -> list[str]:
+    """The lines between the last two beginnings of a trace, the first one included."""
     steps: list[list[str]] = []
-    for name in filter(None, map(_named, trace)):
-        if name == BEGINNING:
+    for line in trace:
+        if _named(line) == BEGINNING:
             steps.append([])
         if steps:
-            steps[-1].append(name)
+            steps[-1].append(line)
     if len(steps) < STEPS:
         raise Unmeasured(f"the trace shows {len(steps)} steps of {STEPS}")
-    return Counter(steps[-2])
+    return steps[-2]
 
 
-def _tracer(strace: str, trace: Path) -> list[str]:
+def tracer(strace: str, trace: Path) -> list[str]:
+    """The words in front of a command that write its calls, with the files they are about, to `trace`."""
     calls = "trace=execve,fsync,fdatasync,sync_file_range,syncfs,sync"
-    return [strace, "-f", "-qq", "-s", "64", "-e", "signal=none", "-e", calls, "-o", os.fspath(trace)]
+    return [strace, "-f", "-qq", "-y", "-s", "64", "-e", "signal=none", "-e", calls, "-o", os.fspath(trace)]
 
 
 def _trace_bare(strace: str, scene: Scene, top: Path) -> Sequence[str]:
     trace = scene.folder / "bare.trace"
     script = [sys.executable, "-m", "bench.bare", str(top), str(scene.folder / "bare-traced"), str(STEPS)]
     environ = scene.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    subprocess.run([*_tracer(strace, trace), *script], env=environ, check=True)
+    subprocess.run([*tracer(strace, trace), *script], env=environ, check=True)
     return trace.read_text("utf-8", "replace").splitlines()
 
 

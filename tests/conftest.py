@@ -119,7 +119,10 @@ class Disk:
 
 @pytest.fixture
 def mount() -> Iterator[Callable[[Path, str], Disk]]:
-    """`mount(folder, "1m")`: a small disk over a folder, which need not exist; mounting takes root."""
+    """`mount(folder, "1m")`: a small disk over a folder, which need not exist; mounting takes root.
+
+    Ask for it before `place`, so that a daemon is stopped before its disk is gone.
+    """
     mounted: list[Path] = []
 
     def over(folder: Path, size: str) -> Disk:

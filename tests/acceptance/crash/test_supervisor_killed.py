@@ -12,7 +12,7 @@ import select
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -180,8 +180,9 @@ def supervisor_of(launch: Path) -> int:
     """A supervisor that has not claimed its launch yet."""
     words = os.fsencode(launch)
     for process in Path("/proc").glob("[0-9]*"):
-        if (process / "cmdline").read_bytes().split(b"\0")[-2:] == [words, b""]:
-            return int(process.name)
+        with suppress(FileNotFoundError, ProcessLookupError):  # of one that ends meanwhile
+            if (process / "cmdline").read_bytes().split(b"\0")[-2:] == [words, b""]:
+                return int(process.name)
     raise AssertionError(f"nobody supervises {launch}")
 
 

@@ -16,7 +16,7 @@ def told(place: Any, error: str, said: str, *words: str) -> None:
     assert str(place.state) in done.json["message"], "it says where"
 
 
-def test_nothing_begins_in_a_state_folder_that_cannot_be_written(place: Any, mount: Mount) -> None:
+def test_nothing_begins_in_a_state_folder_that_cannot_be_written(mount: Mount, place: Any) -> None:
     disk = mount(place.state, "4m")
     before = place.git("for-each-ref"), place.git("status", "--porcelain")
     disk.remount("ro")
@@ -29,7 +29,7 @@ def test_nothing_begins_in_a_state_folder_that_cannot_be_written(place: Any, mou
     assert place.run("run", "start", "r").code == 0
 
 
-def test_no_ledger_begins_on_a_full_disk(place: Any, mount: Mount) -> None:
+def test_no_ledger_begins_on_a_full_disk(mount: Mount, place: Any) -> None:
     mount(place.state, "16k")
     told(place, "storage_failed", "full", "start")
     doctor = place.run("doctor")
@@ -39,7 +39,7 @@ def test_no_ledger_begins_on_a_full_disk(place: Any, mount: Mount) -> None:
 
 
 def test_a_disk_that_fills_up_during_a_step_loses_and_blocks_nothing(
-    place: Any, mount: Mount, tmp_path: Path
+    mount: Mount, place: Any, tmp_path: Path
 ) -> None:
     """The agent ends, a second step is asked for, and the daemon is asked how it is, all on a full disk."""
     disk = mount(place.state, "4m")
@@ -73,7 +73,7 @@ def test_a_disk_that_fills_up_during_a_step_loses_and_blocks_nothing(
     assert place.run("doctor").out.count("chain and tables hold") == 1
 
 
-def test_work_that_does_not_fit_waits_for_room(place: Any, mount: Mount) -> None:
+def test_work_that_does_not_fit_waits_for_room(mount: Mount, place: Any) -> None:
     """Not the files are to blame: the step neither fails nor completes without them."""
     objects = place.top / ".git" / "objects"
     kept = {each: each.read_bytes() for each in objects.rglob("*") if each.is_file()}
@@ -102,7 +102,7 @@ def follow_until_held_up(place: Any, step: str, said: str = "is full") -> None:
     raise AssertionError(place.run("step", "state", step))
 
 
-def test_a_workspace_that_does_not_fit_fails_its_step_alone(place: Any, mount: Mount) -> None:
+def test_a_workspace_that_does_not_fit_fails_its_step_alone(mount: Mount, place: Any) -> None:
     (place.top / "big.bin").write_bytes(os.urandom(200_000))
     place.git("add", "big.bin")
     place.git("commit", "--quiet", "--message", "big")

@@ -45,6 +45,31 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "launch"
 
 
+class HeldPython:
+    """A Python that starts only once it is let go, for supervisors that come late or never."""
+
+    def __init__(self, folder: Path) -> None:
+        self.program, gate = folder / "held-python", folder / "gate"
+        os.mkfifo(gate)
+        self.program.write_text(f'#!/bin/sh\nread line <{gate}\nexec {sys.executable} "$@"\n')
+        self.program.chmod(0o755)
+        self._gate = os.open(gate, os.O_RDWR)  # both ends, so that nobody waits for the other one
+
+    def let_go(self, number: int = 1) -> None:
+        """Let so many of them start, whether they have come to the gate or not."""
+        os.write(self._gate, b"\n" * number)
+
+    def close(self) -> None:
+        os.close(self._gate)
+
+
+@pytest.fixture
+def held_python(tmp_path: Path) -> Iterator[HeldPython]:
+    held = HeldPython(tmp_path)
+    yield held
+    held.close()
+
+
 @pytest.fixture
 def order(tmp_path: Path, marker: str) -> Callable[..., Order]:
     """`order("sh", "-c", "…", stdin=b"…", env={…}, cwd=…, wall_seconds=…, …)`."""

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+import os
 import shutil
-import sys
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,15 +15,10 @@ from codencer.errors import LaunchFailed
 from codencer.model.launch import ExitReason, LaunchStatus
 from codencer.process.launches import Launcher, Order
 
+if TYPE_CHECKING:
+    from tests.integration.process.conftest import HeldPython
+
 pytestmark = pytest.mark.anyio
-
-
-def slow(folder: Path) -> Path:
-    """A Python whose start takes long enough for something else to happen first."""
-    program = folder / "slow-python"
-    program.write_text(f'#!/bin/sh\nsleep .3\nexec {sys.executable} "$@"\n')
-    program.chmod(0o755)
-    return program
 
 
 def temporary(folder: Path) -> list[str]:
@@ -34,11 +30,12 @@ Until = Callable[[Path, str], Awaitable[str]]
 
 
 async def test_many_supervisors_on_one_folder_start_one_command(
-    folder: Path, tmp_path: Path, order: MakeOrder
+    folder: Path, tmp_path: Path, order: MakeOrder, held_python: "HeldPython"
 ) -> None:
     wanted = order("sh", "-c", f"echo $$ >>{tmp_path}/starts; sleep .2")
-    launchers = [Launcher(python=str(slow(tmp_path))) for _ in range(4)]
+    launchers = [Launcher(python=str(held_python.program)) for _ in range(4)]
     started = [launcher.start(folder, wanted) for launcher in launchers]
+    held_python.let_go(4)
     announced = await asyncio.gather(*(launcher.started(folder) for launcher in launchers))
     records = await asyncio.gather(*(launcher.finished(folder) for launcher in launchers))
     assert len((tmp_path / "starts").read_text().splitlines()) == 1
@@ -65,12 +62,15 @@ async def test_what_was_claimed_is_not_started_again(
     assert not (tmp_path / "ran").exists()
 
 
-async def test_tombstone_before_a_slow_supervisor(folder: Path, tmp_path: Path, order: MakeOrder) -> None:
-    launcher = Launcher(python=str(slow(tmp_path)))
+async def test_tombstone_before_a_slow_supervisor(
+    folder: Path, tmp_path: Path, order: MakeOrder, held_python: "HeldPython"
+) -> None:
+    launcher = Launcher(python=str(held_python.program))
     launcher.start(folder, order("touch", str(tmp_path / "ran")))
     assert launcher.status(folder) is LaunchStatus.UNCLAIMED
     assert launcher.entomb(folder)
     assert launcher.entomb(folder)
+    held_python.let_go()
     assert await launcher.started(folder) is None
     record = await launcher.finished(folder)
     assert record is not None
@@ -109,7 +109,8 @@ async def test_no_observer_ever_sees_a_claim_without_its_owner(
     launcher: Launcher, folder: Path, order: MakeOrder
 ) -> None:
     seen: list[LaunchStatus] = []
-    over = threading.Event()
+    over, alive, go = threading.Event(), threading.Event(), folder.with_name("go")
+    os.mkfifo(go)
 
     def look() -> None:
         while not over.is_set():
@@ -117,19 +118,26 @@ async def test_no_observer_ever_sees_a_claim_without_its_owner(
                 status = launcher.status(folder.with_name(f"launch{number}"))
                 if not seen or seen[-1] is not status:
                     seen.append(status)
+                if status is LaunchStatus.ALIVE:
+                    alive.set()
 
     observer = threading.Thread(target=look)
     observer.start()
     try:
-        for number in range(5):
+        for number in range(4):
             launcher.start(folder.with_name(f"launch{number}"), order("true"))
-        for number in range(5):
+        for number in range(4):
             await launcher.finished(folder.with_name(f"launch{number}"))
+        # The last one stays until it has been seen.
+        alive.clear()
+        launcher.start(folder.with_name("launch4"), order("cat", str(go)))
+        assert await asyncio.to_thread(alive.wait, 20)
+        await asyncio.to_thread(go.write_text, "on\n")
+        await launcher.finished(folder.with_name("launch4"))
     finally:
         over.set()
         observer.join()
     assert LaunchStatus.LOST not in seen
-    assert LaunchStatus.ALIVE in seen
 
 
 async def test_a_copied_folder_is_not_alive_and_cannot_reach_the_original(

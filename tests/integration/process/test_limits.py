@@ -1,8 +1,10 @@
 """Limits and stopping: kept by the supervisor alone, with grace where grace is given."""
 
+import asyncio
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,36 +25,41 @@ async def ended(launcher: Launcher, folder: Path, order: Order) -> ExitRecord:
     return record
 
 
+async def stopped(launcher: Launcher, folder: Path) -> ExitRecord:
+    launcher.stop(folder)
+    record = await launcher.finished(folder)
+    assert record is not None
+    return record
+
+
 async def test_wall_clock(launcher: Launcher, folder: Path, order: MakeOrder) -> None:
     record = await ended(launcher, folder, order("sleep", "60", wall_seconds=0.2))
     assert (record.reason, record.code, record.signal) == (ExitReason.TIMEOUT, None, signal.SIGTERM)
-    assert 200_000 <= record.duration_us < 5_000_000
+    assert record.duration_us >= 200_000
 
 
-async def test_grace_lets_it_end_by_itself(launcher: Launcher, folder: Path, order: MakeOrder) -> None:
-    script = "trap 'echo bye; exit 7' TERM; sleep 60 & wait"
-    record = await ended(launcher, folder, order("sh", "-c", script, wall_seconds=0.2))
-    assert (record.reason, record.code) == (ExitReason.TIMEOUT, 7)
-    assert (folder / "stdout").read_text() == "bye\n"
-
-
-async def test_whoever_ignores_term_is_killed_after_the_grace(
-    launcher: Launcher, folder: Path, order: MakeOrder
+async def test_grace_lets_it_end_by_itself(
+    launcher: Launcher, folder: Path, order: MakeOrder, until_says: Until
 ) -> None:
-    script = "trap '' TERM; sleep 60; sleep 60"
-    record = await ended(launcher, folder, order("sh", "-c", script, wall_seconds=0.1, grace_seconds=0.3))
-    assert (record.reason, record.signal) == (ExitReason.TIMEOUT, signal.SIGKILL)
-    assert record.duration_us >= 400_000
-    assert [note.name for note in record.killed] == ["sleep"]
+    launcher.start(folder, order("sh", "-c", "trap 'echo bye; exit 7' TERM; sleep 60 & echo up; wait"))
+    await until_says(folder / "stdout", "up")
+    record = await stopped(launcher, folder)
+    assert (record.reason, record.code) == (ExitReason.STOPPED, 7)
+    assert (folder / "stdout").read_text() == "up\nbye\n"
+
+
+@pytest.mark.parametrize("grace", [0, 0.3])
+async def test_whoever_ignores_term_is_killed_after_the_grace(
+    launcher: Launcher, folder: Path, order: MakeOrder, until_says: Until, grace: float
+) -> None:
+    script = "trap '' TERM; sleep 60 & echo up; wait"
+    launcher.start(folder, order("sh", "-c", script, grace_seconds=grace))
+    await until_says(folder / "stdout", "up")
+    record = await stopped(launcher, folder)
+    assert (record.reason, record.signal) == (ExitReason.STOPPED, signal.SIGKILL)
+    assert record.duration_us >= grace * 1_000_000
+    assert [note.name in {"sh", "sleep"} for note in record.killed] == [True]  # before or after its exec
     assert record.survivors == ()
-
-
-async def test_no_grace_at_all(launcher: Launcher, folder: Path, order: MakeOrder) -> None:
-    began = time.monotonic()
-    script = "trap '' TERM; sleep 60; sleep 60"
-    record = await ended(launcher, folder, order("sh", "-c", script, wall_seconds=0.1, grace_seconds=0))
-    assert record.signal == signal.SIGKILL
-    assert time.monotonic() - began < 5
 
 
 async def test_silence(launcher: Launcher, folder: Path, order: MakeOrder) -> None:
@@ -61,16 +68,19 @@ async def test_silence(launcher: Launcher, folder: Path, order: MakeOrder) -> No
     assert record.duration_us >= 300_000
 
 
-@pytest.mark.parametrize("stream", ["stdout", "stderr"])
 async def test_output_on_either_stream_is_a_sign_of_life(
-    launcher: Launcher, folder: Path, python: MakeOrder, stream: str
+    launcher: Launcher, folder: Path, python: MakeOrder, marker: str
 ) -> None:
-    code = (
-        f"import sys, time\nfor _ in range(8): sys.{stream}.write('x'); sys.{stream}.flush(); time.sleep(.1)"
-    )
-    record = await ended(launcher, folder, python(code, idle_seconds=0.6))
-    assert (record.reason, record.code) == (ExitReason.EXITED, 0)
-    assert record.duration_us >= 700_000
+    async def speaks(stream: str) -> ExitRecord:
+        line = f"sys.{stream}.write('x'); sys.{stream}.flush(); time.sleep(.1)"
+        code = f"import sys, time\nfor _ in range(24): {line}"
+        speaker = replace(python(code, idle_seconds=2), marker=f"{marker}-{stream}")
+        return await ended(launcher, folder.with_name(stream), speaker)
+
+    # Both at once, because an idle limit that a busy machine does not exceed takes its time.
+    for record in await asyncio.gather(speaks("stdout"), speaks("stderr")):
+        assert (record.reason, record.code) == (ExitReason.EXITED, 0)
+        assert record.duration_us >= 2_300_000
 
 
 async def test_too_much_output(launcher: Launcher, folder: Path, order: MakeOrder) -> None:

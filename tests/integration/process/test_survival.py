@@ -8,9 +8,9 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +18,9 @@ from codencer.errors import IncompatibleVersion
 from codencer.model.launch import ExitReason, LaunchStatus
 from codencer.process.launches import Launcher, Order
 from codencer.process.procfs import read_stat
+
+if TYPE_CHECKING:
+    from tests.integration.process.conftest import HeldPython
 
 pytestmark = pytest.mark.anyio
 
@@ -171,8 +174,9 @@ def _ended(handle: int) -> bool:
 
 
 async def test_supervisor_killed_before_its_claim(
-    launcher: Launcher, folder: Path, order: MakeOrder, tmp_path: Path
+    folder: Path, order: MakeOrder, tmp_path: Path, held_python: "HeldPython"
 ) -> None:
+    launcher = Launcher(python=str(held_python.program))
     started = launcher.start(folder, order("touch", str(tmp_path / "ran")))
     os.kill(started.pid, signal.SIGKILL)
     assert await launcher.started(folder) is None
@@ -257,9 +261,7 @@ async def test_a_hundred_adoptions_at_once(
     launcher.start(folder, order("sh", "-c", "echo ready; exec sleep 60"))
     await until_says(folder / "stdout", "ready")
     later = Launcher()
-    began = time.monotonic()
     assert None not in await asyncio.gather(*(later.started(folder) for _ in range(100)))
-    assert time.monotonic() - began < 1
     waits = [asyncio.create_task(later.finished(folder)) for _ in range(100)]
     launcher.stop(folder)
     assert None not in await asyncio.gather(*waits)

@@ -1,5 +1,6 @@
 """A snapshot on a disk that takes no more is none: no file is left out as if it were to blame."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.faults import Faults, why_not
 
 from codencer.errors import StorageFailed
 from codencer.workspace.git import read_settings
@@ -96,3 +98,26 @@ def test_commits_that_do_not_fit_are_not_left_out(desk: "Desk", disk: Any) -> No
     taken = desk.take()
     assert (taken.complete, taken.problems) == (True, ())
     assert desk.stored(f"{taken.commit}^1^")[b"big.bin"] == ("100644", BIG)
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+@pytest.mark.parametrize("after", [0, 3])
+def test_an_error_of_the_disk_is_no_files_fault(
+    desk: "Desk", fault_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    faults = Faults(fault_library, tmp_path / "control", (desk.repo / ".git" / "objects",))
+    words = " ".join(f"{name}={value}" for name, value in faults.environment.items())
+    git = tmp_path / "bin" / "git"
+    git.parent.mkdir()
+    git.write_text(f'#!/bin/sh\nexec env {words} {shutil.which("git")} "$@"\n')
+    git.chmod(0o755)
+    workspace = desk.attempt()
+    for number in range(8):
+        (workspace / f"{number}.txt").write_text(f"{number}\n")
+    monkeypatch.setenv("PATH", f"{git.parent}:{os.environ['PATH']}")
+    faults.fail(errno.EIO, after=after)
+    refused(desk)
+    faults.mend()
+    taken = desk.take()
+    assert (taken.complete, taken.problems) == (True, ())
+    assert desk.stored(taken.commit)[b"7.txt"] == ("100644", b"7\n")
