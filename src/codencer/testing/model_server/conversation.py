@@ -1,0 +1,112 @@
+"""What the script needs to know of a request, whatever the vendor.
+
+A dialect turns a request into this. Requests come from programs of other people: a part that is
+missing or of the wrong kind counts as absent, nothing here raises.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from codencer.testing.model_server.script import Script, scripts_in
+
+_WORKING_FOLDER = re.compile(
+    r"(?:working directory|current directory|workspace|cwd|project root|directory)[^/\n]{0,60}?"
+    r"(/[^\s<>\"'`,;)]+)",
+    re.IGNORECASE,
+)
+
+
+class Who(StrEnum):
+    SYSTEM = "system"
+    USER = "user"
+    MODEL = "model"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    who: Who
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """A tool that the agent offers; one that is free-form takes a text instead of arguments."""
+
+    name: str
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    free_form: bool = False
+    namespace: str = ""
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        return mapping(self.schema.get("properties"))
+
+    @property
+    def required(self) -> list[str]:
+        return [each for each in listed(self.schema.get("required")) if isinstance(each, str)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversation:
+    """One request: the entries so far, the tools on offer, the schema that the answer must have."""
+
+    entries: tuple[Entry, ...]
+    model: str
+    stream: bool
+    tools: Mapping[str, Tool] = field(default_factory=dict)
+    schema: Mapping[str, Any] | None = None
+
+    @property
+    def prompts(self) -> list[str]:
+        """The texts of the user that have a script: more than one in a conversation that was resumed."""
+        return [entry.text for entry in self.entries if entry.who is Who.USER and scripts_in(entry.text)]
+
+    @property
+    def script(self) -> Script | None:
+        prompts = self.prompts
+        return scripts_in(prompts[-1])[-1] if prompts else None
+
+    @property
+    def results(self) -> list[str]:
+        """What tools answered since the newest prompt: how many there are is how far the script has come."""
+        found: list[str] = []
+        for entry in self.entries:
+            if entry.who is Who.USER and scripts_in(entry.text):
+                found = []
+            elif entry.who is Who.TOOL:
+                found.append(entry.text)
+        return found
+
+    def mentions(self, text: str) -> bool:
+        return any(text in entry.text for entry in self.entries if entry.who in (Who.SYSTEM, Who.USER))
+
+    @property
+    def folder(self) -> str:
+        """The agent's working folder as it tells the model; empty when it does not."""
+        for entry in self.entries:
+            if entry.who in (Who.SYSTEM, Who.USER) and (found := _WORKING_FOLDER.search(entry.text)):
+                return found[1].rstrip("/.:")
+        return ""
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def text_of(value: object) -> str:
+    """The text of a message's content: a string, a block, or a list of blocks."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "\n".join(text_of(each) for each in value)
+    if isinstance(value, Mapping):
+        return text_of(value.get("text") or value.get("content") or value.get("output") or "")
+    return ""
