@@ -78,6 +78,8 @@ def result_fields(result: dict[str, Any]) -> Iterator[tuple[str, object]]:
         yield "policy", f"{policy['name']} says {policy['decision']}"
         for reason in policy["reasons"]:
             yield "because", reason
+    if result["gate_id"]:
+        yield "gate", f"{result['gate_id']}, about the tree {result['snapshot_tree']}"
     for warning in result["warnings"]:
         yield "warning", warning
     for question in result["questions"]:
@@ -105,7 +107,9 @@ def next_command(step_id: str, state: str) -> str:
             return f"to see it: codencer step diff {step_id}; to take it: codencer land {step_id}"
         case "failed_validation":
             return f"what failed: codencer step validations {step_id}; again: codencer step retry {step_id}"
-        case "needs_approval" | "needs_manual_attention":
+        case "needs_approval":
+            return f"what is asked: codencer gate list; to see it: codencer step diff {step_id}"
+        case "needs_manual_attention":
             return f"a person is needed: codencer step result {step_id}"
         case "cancelled":
             return f"its work is kept: codencer step diff {step_id}; again: codencer step retry {step_id}"

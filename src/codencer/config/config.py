@@ -49,6 +49,7 @@ class Config:
     memory_floor_mb: int
     memory_cap_mb: int
     retention_days: int
+    gate_days: int
     grace_seconds: int
     max_output_bytes: int
     trust: str

@@ -142,6 +142,7 @@ _ALL = (
     Setting(name="memory_floor_mb", kind=Number(0, 2**24), default=0),
     Setting(name="memory_cap_mb", kind=Number(0, 2**24), default=0),
     Setting(name="retention_days", kind=Number(0, 36500), default=30, project=_NEVER),
+    Setting(name="gate_days", kind=Number(0, 36500), default=0, project=_NEVER),
     Setting(name="grace_seconds", kind=Number(0, 3600), default=10),
     Setting(name="max_output_bytes", kind=Number(1024, 2**50), default=2 * 1024**3),
     Setting(name="trust", kind=Choice(("ask", "always")), default="ask", project=_NEVER),

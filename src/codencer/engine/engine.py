@@ -17,7 +17,7 @@ import structlog
 
 from codencer import __version__
 from codencer.config import Config
-from codencer.engine import catalogue, reading, runs, steps, storage, trust
+from codencer.engine import approval, catalogue, reading, runs, steps, storage, trust
 from codencer.engine.addresses import run_address
 from codencer.engine.feed import Feed
 from codencer.engine.housekeeping import keep_house
@@ -199,6 +199,13 @@ class Engine:
 
     async def gates(self, run: str | None = None) -> list[Gate]:
         return await self._rooms.ledger.read(lambda queries: queries.gates(run_id=run))
+
+    async def gate(self, address: str) -> approval.Question:
+        return await approval.question(self._rooms, address)
+
+    async def decide(self, address: str, answer: approval.Answer, actor: str) -> Gate:
+        """Approve or reject what a gate asks about."""
+        return await approval.decide(self._rooms, address, answer, actor)
 
     async def adapters(self) -> list[dict[str, Any]]:
         return await asyncio.to_thread(catalogue.adapters, self.config)

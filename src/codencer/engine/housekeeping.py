@@ -1,12 +1,14 @@
-"""Giving disk space back on a schedule: a while after the start, then once a day.
+"""What is done on a schedule: gates that have expired are closed, and disk space is given back.
 
-One timer, re-armed. What fails is logged and tried again the next day: nothing depends on it.
+A while after the start, then once a day, by one timer that is re-armed. What fails is logged and tried
+again the next day: nothing depends on it.
 """
 
 import asyncio
 
 import structlog
 
+from codencer.engine.approval import expire_gates
 from codencer.engine.rooms import Rooms
 from codencer.engine.storage import collect_garbage
 from codencer.errors import Infrastructure
@@ -36,7 +38,7 @@ async def keep_house(
 
 async def _once(rooms: Rooms) -> None:
     try:
-        lines = await collect_garbage(rooms, dry_run=False)
+        lines = [*await expire_gates(rooms), *await collect_garbage(rooms, dry_run=False)]
     except (Infrastructure, OSError):
         log.exception("Garbage could not be collected; it is tried again", event_name="gc.failed")
         return

@@ -25,7 +25,7 @@ from codencer.model.event import EventKind
 from codencer.model.ids import IdKind, check_name, new_id
 from codencer.model.lifecycle import advance
 from codencer.model.run import RunLabels
-from codencer.model.step import SUCCESSFUL_STATES, Base, FrozenSettings, Step, StepState
+from codencer.model.step import SUCCESSFUL_STATES, AdapterSettings, Base, FrozenSettings, Step, StepState
 from codencer.model.task import TaskSpec
 from codencer.policy import load as load_policy
 from codencer.workspace.git import read_settings
@@ -222,21 +222,34 @@ async def retry(
             if gate is not None and gate.step_id == current.id:
                 void_gate(tx, gate_id, current.run_id, actor, "the step is tried again")
         release_run(tx, current.run_id)
-        frozen = current.frozen if settings is None else replace(current.frozen, adapter=settings)
-        body = {
-            "actor": actor,
-            "adapter": adapter,
-            "adapter_settings": settings,
-            "feedback": feedback,
-            "step_state": advance(current.state, StepState.PENDING),
-            "turn": Waiting.turn(current.run_id, frozen, bases.awaited(tx, current.base)),
-        }
-        tx.append(EventKind.STEP_RETRIED, body, run_id=current.run_id, step_id=current.id)
+        queue_again(tx, current, actor, feedback=feedback, adapter=adapter, settings=settings)
         return the_step(tx, current.id)
 
     async with rooms.pins.together():
         await bases.pin_again(rooms, step)
         return await rooms.ledger.write(write)
+
+
+def queue_again(
+    tx: Transaction,
+    step: Step,
+    actor: str,
+    *,
+    feedback: str | None,
+    adapter: str | None = None,
+    settings: AdapterSettings | None = None,
+) -> None:
+    """Make a settled step pending once more; its base must be pinned again meanwhile."""
+    frozen = step.frozen if settings is None else replace(step.frozen, adapter=settings)
+    body = {
+        "actor": actor,
+        "adapter": adapter,
+        "adapter_settings": settings,
+        "feedback": feedback,
+        "step_state": advance(step.state, StepState.PENDING),
+        "turn": Waiting.turn(step.run_id, frozen, bases.awaited(tx, step.base)),
+    }
+    tx.append(EventKind.STEP_RETRIED, body, run_id=step.run_id, step_id=step.id)
 
 
 def _refuse_retry(queries: Queries, step: Step, force: bool) -> None:

@@ -57,7 +57,7 @@ def test_refusals(unix: Ask, method: str, path: str, body: str | None, status: i
 
 def test_lists_are_never_null(unix: Ask, new_run: NewRun) -> None:
     run = new_run()
-    for path in (f"runs/{run}/steps", f"runs/{run}/gates", "gates", "runs?project=nobody"):
+    for path in (f"runs/{run}/steps", f"runs/{run}/gates", f"gates?run={run}", "runs?project=nobody"):
         assert unix("GET", f"/api/v1/{path}").json == []
 
 

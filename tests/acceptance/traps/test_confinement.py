@@ -4,7 +4,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,9 @@ HOOKS = (
 )
 
 
-@pytest.fixture(scope="module")
-def guarded(
-    open_place: OpenPlace, tmp_path_factory: pytest.TempPathFactory, session_home: Path
-) -> Iterator[Any]:
+@contextmanager
+def greedy(open_place: OpenPlace, folder: Path) -> Iterator[Any]:
     """A daemon with secrets in its environment, in a repository whose own files want to run things."""
-    folder = tmp_path_factory.mktemp("guarded")
     (folder / "agent.sh").write_text(AGENT.format(token=TOKEN))
     provisioning = {"copy": [".env"], "hooks": {"post_create": "env; env > hook.env"}}
     files = {
@@ -72,14 +69,26 @@ def guarded(
         yield place
 
 
-def test_commands_of_the_project_wait_for_consent(guarded: Any) -> None:
-    for words in (SIMULATED, ("--adapter", "nosy")):
-        refused = guarded.run("submit", "r", "--goal", "x", *words, "--json")
-        assert (refused.code, refused.json["error"]) == (1, "untrusted"), refused
-        assert "env > hook.env" in refused.json["message"]
-        assert "codencer trust" in refused.json["message"]
-    assert guarded.json("step", "list", "r") == []
-    assert guarded.run("trust").code == 0
+def test_commands_of_the_project_wait_for_consent(open_place: OpenPlace, tmp_path: Path) -> None:
+    with greedy(open_place, tmp_path) as place:
+        for words in (SIMULATED, ("--adapter", "nosy")):
+            refused = place.run("submit", "r", "--goal", "x", *words, "--json")
+            assert (refused.code, refused.json["error"]) == (1, "untrusted"), refused
+            assert "env > hook.env" in refused.json["message"]
+            assert "codencer trust" in refused.json["message"]
+        assert place.json("step", "list", "r") == []
+        assert place.run("trust").code == 0
+        assert place.run("submit", "r", "--goal", "x", *SIMULATED).code == 0
+
+
+@pytest.fixture(scope="module")
+def guarded(
+    open_place: OpenPlace, tmp_path_factory: pytest.TempPathFactory, session_home: Path
+) -> Iterator[Any]:
+    """The same, with the commands trusted."""
+    with greedy(open_place, tmp_path_factory.mktemp("guarded")) as place:
+        assert place.run("trust").code == 0
+        yield place
 
 
 @pytest.fixture(scope="module")
@@ -150,8 +159,10 @@ def test_a_long_goal_that_begins_with_a_dash_arrives_whole_and_unseen(
     assert result["state"] == "completed", result
     got = guarded.git("show", f"{result['snapshot_commit']}:got.txt")
     assert goal.strip() in got
-    launches = [path.read_text() for path in (guarded.state / "launches").rglob("launch.json")]
-    assert not [text for text in launches if "rm -rf" in text], "arguments are there for everybody to see"
+    for folder, _, _ in os.walk(guarded.state / "launches"):
+        with suppress(FileNotFoundError):  # the attempt is being released
+            told = (Path(folder) / "launch.json").read_text()
+            assert "rm -rf" not in told, "arguments are there for everybody to see"
 
 
 def test_a_goal_that_looks_like_an_option_is_a_goal(quiet: Any) -> None:

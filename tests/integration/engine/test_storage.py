@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from codencer.config import load
+from codencer.engine.approval import expire_gates
 from codencer.engine.housekeeping import keep_house
 from codencer.engine.layout import snapshot_ref
 from codencer.engine.opening import open_rooms
@@ -137,6 +138,32 @@ async def test_an_older_success_is_not_lost_to_a_later_failure(repo: Path, open_
         step = await house.settled(step)
         await house.engine.gc(False, 0)
     assert snapshot_ref(first).removeprefix("refs/codencer/") in refs(repo)
+
+
+async def test_a_gate_nobody_answers_expires_and_no_jump_of_the_clock_does_it(
+    repo: Path, open_engine: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_engine(repo) as house:
+        gated = await house.run_to_end("simulate: write code.txt x", allowed_paths=["docs/**"])
+    shift(monkeypatch, 1000)
+    async with rooms_of(repo, gate_days="8") as rooms:
+        assert await expire_gates(rooms) == []
+    for _ in range(4):
+        shift(monkeypatch, 2)
+        async with open_engine(repo):
+            pass
+    async with rooms_of(repo) as rooms:
+        assert await expire_gates(rooms) == []
+    async with rooms_of(repo, gate_days="8") as rooms:
+        [line] = await expire_gates(rooms)
+        assert "8 days" in line
+        assert await expire_gates(rooms) == []
+    async with open_engine(repo) as house:
+        assert [gate.state for gate in await house.engine.gates()] == ["expired"]
+        step = await house.engine.get_step(gated.id)
+        assert (step.state, step.retryable) == (StepState.FAILED_TERMINAL, True)
+        assert (await house.engine.get_run("run")).state == "running"
+    assert verify(repo / ".git" / "codencer" / "codencer.db").ok
 
 
 async def test_an_open_gate_keeps_what_it_asks_about(repo: Path, open_engine: Open) -> None:
