@@ -12,11 +12,14 @@ from typing import Any
 
 from codencer.testing.model_server.script import Script, scripts_in
 
-_WORKING_FOLDER = re.compile(
-    r"(?:working directory|current directory|workspace|cwd|project root|directory)[^/\n]{0,60}?"
-    r"(/[^\s<>\"'`,;)]+)",
-    re.IGNORECASE,
+_PATH = r"(/[^\s<>\"'`,;)]+)"
+_FOLDERS = (
+    # A workspace of ours, wherever it is named.
+    re.compile(r"(/[^\s<>\"'`,;)]*/workspaces/att_[a-z0-9]{26})"),
+    re.compile(r"(?:working directory|current directory)[^/\n]{0,60}?" + _PATH, re.IGNORECASE),
+    re.compile(r"(?:workspace|cwd|project root|directory)[^/\n]{0,60}?" + _PATH, re.IGNORECASE),
 )
+"""How agents tell their model where they work, the surest first."""
 
 
 class Who(StrEnum):
@@ -87,9 +90,11 @@ class Conversation:
     @property
     def folder(self) -> str:
         """The agent's working folder as it tells the model; empty when it does not."""
-        for entry in self.entries:
-            if entry.who in (Who.SYSTEM, Who.USER) and (found := _WORKING_FOLDER.search(entry.text)):
-                return found[1].rstrip("/.:")
+        told = [each.text for each in self.entries if each.who in (Who.SYSTEM, Who.USER)]
+        for pattern in _FOLDERS:
+            for text in told:
+                if found := pattern.search(text):
+                    return found[1].rstrip("/.:")
         return ""
 
 

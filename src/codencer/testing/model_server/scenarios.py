@@ -1,7 +1,9 @@
 """What each scenario has the agent do: a list of moves, of which the n-th follows n answers of tools.
 
 A scenario that is a fault (`faults`) never comes to its moves. Parameters stand in the script;
-`file` and `content` are what is written (default `hello.txt`, `hello`).
+`file` and `content` are what is written (default `hello.txt`, `hello`). With any scenario, `delay`
+holds each answer back for so many seconds, and `meet` (a name) with `count` until so many scripts
+with different ids have come to that meeting: so many agents are then at work at the same moment.
 """
 
 import shlex
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from codencer.testing.model_server.script import Script
 
 FILE, CONTENT = "hello.txt", "hello"
-SLEEP_SECONDS = 600
+SLEEP_SECONDS, PAUSE_SECONDS = 600, 4
 HUGE_BYTES = 2 * 1024 * 1024
 _SENTENCE = "The scripted model has a great deal to say and says it again and again. "
 
@@ -81,12 +83,22 @@ def _several(script: Script, _: str) -> list[Move]:
     ]
 
 
-def _sleeping(script: Script, address: str) -> list[Move]:
-    """Tell the server that the tool is at work, then sleep. Not `sleep`: one agent refuses that word."""
-    knock = f'urllib.request.urlopen("{address}/tool/{script.id}", timeout=10).read()'
-    seconds = script.number("seconds", SLEEP_SECONDS)
+def sleeper(address: str, id: str, seconds: int) -> str:
+    """A command that tells the server that it is at work, then sleeps; one agent refuses a bare `sleep`."""
+    knock = f'urllib.request.urlopen("{address}/tool/{id}", timeout=10).read()'
     program = f"import time, urllib.request; {knock}; time.sleep({seconds})"
-    return [Run(command=f"python3 -c {shlex.quote(program)}")]
+    return f"python3 -c {shlex.quote(program)}"
+
+
+def _sleeping(script: Script, address: str) -> list[Move]:
+    return [Run(command=sleeper(address, script.id, script.number("seconds", SLEEP_SECONDS)))]
+
+
+def _pausing(script: Script, address: str) -> list[Move]:
+    return [
+        Run(command=sleeper(address, script.id, script.number("seconds", PAUSE_SECONDS))),
+        _written(script),
+    ]
 
 
 def _leaving(script: Script, _: str) -> list[Move]:
@@ -118,6 +130,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         moves=_sleeping,
         again=True,
     ),
+    "pause": Scenario(about="runs such a command for `seconds` (4), then writes the file", moves=_pausing),
     "leave": Scenario(
         about="writes the file and leaves a process behind, for `seconds` (600)", moves=_leaving
     ),

@@ -2,7 +2,8 @@
 
 It asks for no key and believes nothing: bodies are bounded, and whatever a client does ends at most
 its own connection. Beside the vendors' paths there are `/tool/ID`, where a scripted command says that
-it is at work, and `/journal/ID`, the requests of one script as JSON.
+it is at work; `/meet/NAME/COUNT/ID`, which answers once so many have asked; and `/journal/ID`, the
+requests of one script as JSON.
 """
 
 import json
@@ -20,6 +21,7 @@ from codencer.testing.model_server.dialects import Asked, find
 from codencer.testing.model_server.dialects.dialect import INPUT_TOKENS
 from codencer.testing.model_server.faults import MALFORMED, failure
 from codencer.testing.model_server.journal import Journal, Request
+from codencer.testing.model_server.meetings import Meetings
 from codencer.testing.model_server.scenarios import SLEEP_SECONDS, Say
 from codencer.testing.model_server.script import Script, newest
 from codencer.testing.model_server.tools import Reply
@@ -36,7 +38,7 @@ class ModelServer:
     """Serves while it is entered; `url` has no slash at its end."""
 
     def __init__(self, port: int = 0) -> None:
-        self.journal = Journal()
+        self.journal, self.meetings = Journal(), Meetings()
         self.closing = threading.Event()
         self._http = _Http((_LOOPBACK, port), self)
         self._thread = threading.Thread(target=self._http.serve_forever, name="model-server", daemon=True)
@@ -57,6 +59,7 @@ class ModelServer:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.closing.set()
+        self.meetings.close()
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
@@ -104,6 +107,11 @@ class _Handler(BaseHTTPRequestHandler):
         if place == "tool":
             self.owner.journal.note(Request(kind="tool", id=id, path=path))
             self._send({"at work": id})
+        elif place == "meet":
+            meeting, _, rest = id.partition("/")
+            count, _, who = rest.partition("/")
+            self.owner.meetings.attend(meeting, who, int(count) if count.isdecimal() else 2)
+            self._send({"met": meeting})
         elif place == "journal":
             self._send({"requests": [asdict(each) for each in self.owner.journal.of(id)]})
         else:
@@ -139,6 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         script = conversation.script or newest([path]) or Script()
         answer = reply(conversation, script, self.owner.url)
         self.owner.journal.note(_noted(asked, conversation, script, answer, self.path))
+        self._hold(script)
         if (failed := failure(script, asked.dialect.name)) is not None:
             self._send(failed.body, failed.status, failed.headers)
         elif script.name == "malformed":
@@ -150,6 +159,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(asked, conversation, script, answer)
         else:
             self._whole(asked.dialect.document(answer, conversation, script), script)
+
+    def _hold(self, script: Script) -> None:
+        if delay := script.number("delay", 0):
+            self.owner.closing.wait(delay)
+        if meeting := script.text("meet", ""):
+            self.owner.meetings.attend(meeting, script.id, script.number("count", 2))
 
     def _stream(self, asked: Asked, conversation: Conversation, script: Script, answer: Reply) -> None:
         self.send_response(200)

@@ -1,0 +1,84 @@
+"""A model that fails in each of the known ways, and an agent that is not allowed what it wants."""
+
+from collections.abc import Callable
+
+from codencer.testing.conformance.case import Case
+from codencer.testing.conformance.profile import AtWork, Fact, Speaks
+from codencer.testing.conformance.trial import Trial
+
+
+def failing(scenario: str, kind: str) -> Callable[[Trial], None]:
+    """A model that fails every question in this way: the agent broke, and says why."""
+
+    def run(trial: Trial) -> None:
+        own = trial.own
+        seconds = own.seconds if own and own.seconds else trial.stage.limit_seconds
+        found = trial.run(trial.goal(trial.script(scenario)), timeout_seconds=seconds)
+        if trial.expect(found, "failed_adapter", kind):
+            _asked(trial)
+            if trial.profile.tells_of(Fact.ERRORS) and found.state == "failed_adapter":
+                trial.check("error" in found.kinds(), "the transcript has no error")
+
+    return run
+
+
+def _asked(trial: Trial) -> None:
+    """Whatever the verdict, it is about the model's fault only if the model was asked."""
+    if trial.profile.speaks is Speaks.MODEL:
+        trial.check(bool(trial.server.journal.of(trial.name)), "the model was never asked")
+
+
+def hang(trial: Trial) -> None:
+    """A model that never answers: our limit ends it."""
+    found = trial.run(trial.goal(trial.script("hang")), timeout_seconds=trial.stage.limit_seconds)
+    if trial.expect(found, "timeout", "limit"):
+        _asked(trial)
+
+
+def bad_call(scenario: str) -> Callable[[Trial], None]:
+    """A tool call that is none: the agent tells its model, which then gives up; nothing was done."""
+
+    def run(trial: Trial) -> None:
+        check = {"name": "has-it", "command": "test -e hello.txt"}
+        found = trial.run(
+            trial.goal(trial.script(scenario)), validations=[check], timeout_seconds=trial.stage.limit_seconds
+        )
+        if trial.expect(found, "failed_validation"):
+            _asked(trial)
+
+    return run
+
+
+def refused(trial: Trial) -> None:
+    """It is denied the right to write: it says so, and nothing is changed."""
+    checkout = trial.place.checkout("refusing", trial.profile, trial.profile.refusing)
+    scenario = "edit" if trial.profile.at_work is AtWork.TOOL else "text"
+    found = trial.run(trial.goal(trial.script(scenario)), cwd=checkout)
+    if trial.expect(found, "failed_terminal", "permission_denied"):
+        _asked(trial)
+
+
+CASES = (
+    Case(
+        name="refused", about="is denied a permission: nothing changed, and not called a success", run=refused
+    ),
+    Case(
+        name="bad-tool",
+        about="its model calls a tool that does not exist",
+        run=bad_call("badtool"),
+        needs_tools=True,
+    ),
+    Case(
+        name="bad-arguments",
+        about="its model calls a tool with arguments that are no JSON",
+        run=bad_call("badargs"),
+        needs_tools=True,
+    ),
+    Case(name="error-401", about="the model does not know its key", run=failing("e401", "auth")),
+    Case(name="error-429", about="its quota is used up", run=failing("e429", "quota")),
+    Case(name="error-500", about="the model's service fails", run=failing("e500", "overload")),
+    Case(name="error-529", about="the model's service is overloaded", run=failing("e529", "overload")),
+    Case(name="malformed", about="the model answers with nonsense", run=failing("malformed", "malformed")),
+    Case(name="cut-off", about="the model's answer breaks off", run=failing("cut", "malformed")),
+    Case(name="hang", about="the model never answers: our limit ends it", run=hang),
+)
