@@ -14,6 +14,14 @@ from codencer.model.ports import Adapter
 from codencer.model.step import AdapterSettings
 
 _BUILT_IN: Mapping[str, str] = {
+    "aider": "codencer.adapters.aider",
+    "claude": "codencer.adapters.claude",
+    "codex": "codencer.adapters.codex",
+    "copilot": "codencer.adapters.copilot",
+    "gemini": "codencer.adapters.gemini",
+    "mini-swe-agent": "codencer.adapters.mini_swe_agent",
+    "opencode": "codencer.adapters.opencode",
+    "qwen": "codencer.adapters.qwen",
     "simulation": "codencer.adapters.simulation",
 }
 _OF_THE_USER = "codencer.adapters.command"

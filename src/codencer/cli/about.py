@@ -32,7 +32,12 @@ def adapters(face: Face) -> None:
     """List the agents and whether they can be used here."""
     found = face.daemon().get(f"{PREFIX}/adapters")
     rows = (
-        (each["name"], "yes" if each["installed"] else "no", each["version"], each["problem"])
+        (
+            each["name"],
+            "yes" if each["installed"] and not each["problem"] else "no",
+            each["version"],
+            each["problem"] or "; ".join(each["warnings"]),
+        )
         for each in found
     )
     face.listing(found, ("NAME", "USABLE", "VERSION", "PROBLEM"), rows)

@@ -61,9 +61,8 @@ def _adapters(config: Config) -> list[Check]:
     found = []
     for row in adapters(config):
         name = row["name"]
-        detail = row["version"] if row["installed"] else row["problem"]
+        usable = row["installed"] and not row["problem"]
+        detail = "; ".join(filter(None, (row["version"], *row["warnings"]))) if usable else row["problem"]
         needed = name == config.default_adapter and not config.simulates(name)
-        found.append(
-            Check(name=f"adapter {name}", ok=row["installed"], detail=detail or "usable", needed=needed)
-        )
+        found.append(Check(name=f"adapter {name}", ok=usable, detail=detail or "usable", needed=needed))
     return found

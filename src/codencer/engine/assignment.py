@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from codencer.adapters import load
@@ -15,10 +16,16 @@ from codencer.errors import LaunchFailed
 from codencer.model.codec import encode
 from codencer.model.launch import Limits
 from codencer.model.ports import Adapter, Assignment, Probe
+from codencer.model.task import TaskSpec
 from codencer.process.launches import Order
 
 RESULT, REPORT = "result.json", "report.json"
 """Files of the exchange folder that the agent may write."""
+
+
+def _told(task: TaskSpec) -> TaskSpec:
+    """The task without what is hidden from the agent."""
+    return replace(task, validations=tuple(each for each in task.validations if not each.hidden))
 
 
 def adapter_of(trip: Trip) -> Adapter:
@@ -48,17 +55,12 @@ def surroundings(environ: Mapping[str, str], private: Mapping[str, str]) -> dict
     return {**environ, **private}
 
 
-def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
-    """Write the files that the agent is given, and return what is to be started.
-
-    Raises:
-        InvalidInput: a variable that the agent needs is not set, or the prompt cannot be passed.
-    """
-    layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
+def assignment_of(trip: Trip) -> Assignment:
+    """What the agent of this attempt is told; the same whenever it is asked, and nothing is written."""
+    step, attempt, layout = trip.step, trip.attempt, trip.rooms.layout
     exchange = layout.exchange(attempt.id)
-    exchange.mkdir(parents=True, exist_ok=True, mode=0o700)
-    assignment = Assignment(
-        task=step.task,
+    return Assignment(
+        task=_told(step.task),
         prompt=build_prompt(step.task, attempt.feedback),
         workspace=layout.workspace(attempt.id),
         task_file=exchange / "task.json",
@@ -66,7 +68,18 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
         result_file=exchange / RESULT,
         report_file=exchange / REPORT,
     )
-    assignment.task_file.write_text(json.dumps(encode(step.task), indent=2), encoding="utf-8")
+
+
+def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
+    """Write the files that the agent is given, and return what is to be started.
+
+    Raises:
+        InvalidInput: a variable that the agent needs is not set, or the prompt cannot be passed.
+    """
+    layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
+    layout.exchange(attempt.id).mkdir(parents=True, exist_ok=True, mode=0o700)
+    assignment = assignment_of(trip)
+    assignment.task_file.write_text(json.dumps(encode(assignment.task), indent=2), encoding="utf-8")
     assignment.prompt_file.write_text(assignment.prompt, encoding="utf-8")
     launch = adapter.launch(assignment)
     private = trip.rooms.config.private_environment()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codencer.engine.layout import snapshot_ref
+from codencer.engine.litter import litter_of, without_litter
 from codencer.engine.rooms import Entry, Trip
 from codencer.evidence import environment
 from codencer.ledger import Sealable
@@ -70,7 +71,7 @@ def _snapshot(trip: Trip) -> Found | None:
     base = step.base.commit or ""
     taken = snapshot.take(
         rooms.store,
-        trip.git_settings,
+        without_litter(trip),
         workspace=rooms.layout.workspace(attempt.id),
         index=rooms.layout.index(attempt.id),
         base=base,
@@ -131,12 +132,11 @@ def _evidence(trip: Trip) -> Iterator[Sealable]:
 
 
 def _environment(trip: Trip) -> bytes:
-    step, attempt = trip.step, trip.attempt
+    step = trip.step
     return environment(
+        trip.attempt,
         git_version=trip.rooms.git_version,
-        adapter=attempt.adapter,
-        adapter_version=attempt.adapter_version,
-        trust_level=attempt.trust_level,
+        litter=litter_of(trip),
         policy=step.policy,
         policy_digest=load_policy(step.policy).digest,
         base_commit=step.base.commit,

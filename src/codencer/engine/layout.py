@@ -12,6 +12,8 @@ SNAPSHOTS = "refs/codencer/attempts/"
 COMMITS = "refs/codencer/commits/"
 """Tips of an attempt's own commits that its snapshot does not have as ancestors, by attempt."""
 BASES = "refs/codencer/bases/"
+FRESH = ".fresh"
+"""Ends the name of a checkout that only validations see."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,14 @@ class Layout:
 
     def workspace(self, attempt_id: str) -> Path:
         return self.workspaces / attempt_id
+
+    def fresh(self, attempt_id: str) -> Path:
+        """A checkout beside the workspace in which validations run; never work, and thrown away after use."""
+        return self.workspaces / f"{attempt_id}{FRESH}"
+
+    def overlay(self, digest: str) -> Path:
+        """What was captured of a validation's overlay, by the SHA-256 of the archive."""
+        return self.state / "overlays" / f"{digest}.tar"
 
     def attempt_folder(self, attempt_id: str) -> Path:
         """Launch folders and the bridge's own index of one attempt."""

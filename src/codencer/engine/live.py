@@ -13,14 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from codencer.engine.rooms import Rooms
+from codencer.engine.litter import without_litter
+from codencer.engine.rooms import Rooms, Trip
 from codencer.errors import CodencerError
 from codencer.model.attempt import Attempt, AttemptState
 from codencer.model.launch import LaunchStatus
 from codencer.model.step import Step
 from codencer.process import tree
 from codencer.workspace.glance import count_changes
-from codencer.workspace.provisioned import ignoring_provisioned
 
 LONGEST_SECONDS = 2.0
 LOOKS_AT_ONCE = 2
@@ -35,7 +35,8 @@ T = TypeVar("T")
 class Live:
     """An attempt under way at one moment; None is unknown.
 
-    `launch` is the process tree at work: `hook-N`, `agent-N` or `validation-N-N`. `last_output` is
+    `launch` is the process tree at work: `hook-N`, `agent-N`, `validation-N-N`, `baseline-N-N` or
+    `fresh_hook-N` (of a checkout for validations). `last_output` is
     the last line that is not blank of whichever of its outputs was written to last,
     `last_output_ms` how long ago that was. `cpu_ms` includes processes that have ended.
     `files_changed` counts paths that differ from the base.
@@ -86,14 +87,14 @@ def _files_changed(rooms: Rooms, step: Step, attempt: Attempt) -> int | None:
         return attempt.snapshot.files_changed
     if attempt.workspace is None:
         return None
-    workspace = Path(attempt.workspace)
-    settings = ignoring_provisioned(step.frozen.git_settings, workspace, rooms.layout.provisioned(attempt.id))
-    return count_changes(rooms.store, settings, workspace=workspace, index=rooms.layout.index(attempt.id))
+    trip = Trip(rooms, step, attempt)
+    index = rooms.layout.index(attempt.id)
+    return count_changes(rooms.store, without_litter(trip), workspace=Path(attempt.workspace), index=index)
 
 
 def _at_work(rooms: Rooms, attempt: Attempt) -> Live:
     """What the launch that is alive says of itself; at most one is at a time."""
-    for kind in ("validation", "agent", "hook"):
+    for kind in ("validation", "baseline", "fresh_hook", "agent", "hook"):
         for folder in reversed(rooms.layout.launches(attempt.id, kind)):
             if rooms.launcher.status(folder) is LaunchStatus.ALIVE:
                 return _look(folder, attempt.state)

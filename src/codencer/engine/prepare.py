@@ -3,27 +3,16 @@
 Re-entered after an interruption it begins anew: a checkout no agent has seen is no work.
 """
 
-import asyncio
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from codencer.engine.bases import resolve_awaited
-from codencer.engine.environment import allowed
-from codencer.engine.launching import Interrupted, clear_away, marker_of, supervise
-from codencer.engine.memory_cap import MIB
+from codencer.engine.grounds import agents_ground, provision
 from codencer.engine.rooms import Trip
 from codencer.errors import CodencerError, InvalidInput
-from codencer.model.attempt import AgentOutcome, AttemptState, Ending, HookStatus, Provisioning
+from codencer.model.attempt import AgentOutcome, AttemptState, Ending, Provisioning
 from codencer.model.event import EventKind
-from codencer.model.launch import ExitReason, ExitRecord, Launch, Limits
 from codencer.model.step import StepState
-from codencer.process.launches import Order
-from codencer.workspace.checkout import fill
-from codencer.workspace.provision import lay_out
-from codencer.workspace.provisioned import note_provisioned
-
-LOG_LINES_KEPT = 50
 
 
 async def prepare(trip: Trip) -> None:
@@ -58,92 +47,4 @@ async def _give_up(trip: Trip, ending: Ending, summary: str) -> None:
 
 async def _provision(trip: Trip) -> Provisioning:
     await resolve_awaited(trip)
-    while True:
-        number = await clear_away(trip, "hook")
-        try:
-            return await _provision_afresh(trip, number)
-        except Interrupted:
-            continue
-
-
-async def _provision_afresh(trip: Trip, number: int) -> Provisioning:
-    layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
-    workspace = layout.workspace(attempt.id)
-    await asyncio.to_thread(
-        fill,
-        trip.rooms.store,
-        step.frozen.git_settings,
-        workspace=workspace,
-        index=layout.index(attempt.id),
-        base=step.base.commit or "",
-        branch=f"codencer/{attempt.id}",
-    )
-    spec = step.frozen.provisioning
-    laid = await asyncio.to_thread(lay_out, spec, workspace)
-    provisioning = Provisioning(
-        success=True,
-        summary="ready",
-        log=tuple(laid.log),
-        environment_files=tuple(laid.environment_files),
-        symlinks=tuple(laid.symlinks),
-        post_create_hook=spec.post_create,
-    )
-    if spec.post_create and not trip.cancelled:
-        folder = layout.launch(attempt.id, f"hook-{number}")
-        provisioning = await _run_hook(trip, provisioning, folder)
-    if spec.copy or spec.symlinks or spec.post_create:
-        await asyncio.to_thread(
-            note_provisioned,
-            trip.rooms.store,
-            step.frozen.git_settings,
-            workspace=workspace,
-            index=layout.index(attempt.id),
-            record=layout.provisioned(attempt.id),
-        )
-    return provisioning
-
-
-async def _run_hook(trip: Trip, provisioning: Provisioning, folder: Path) -> Provisioning:
-    spec = trip.step.frozen.provisioning
-    order = Order(
-        launch=Launch(argv=("/bin/sh", "-c", spec.post_create)),
-        limits=Limits(
-            wall_seconds=spec.timeout_seconds,
-            output_bytes=trip.step.frozen.max_output_bytes,
-            grace_seconds=trip.step.frozen.grace_seconds,
-        ),
-        cwd=trip.rooms.layout.workspace(trip.attempt.id),
-        env=allowed(trip.rooms.environ),
-        marker=marker_of(trip, folder),
-        memory_bytes=trip.step.frozen.memory_cap_mb * MIB,
-    )
-    record = await supervise(trip, folder, order)
-    status, summary = _judge(record, spec.timeout_seconds)
-    log = (*provisioning.log, *await asyncio.to_thread(_tail, folder))
-    return replace(
-        provisioning, success=status is HookStatus.PASSED, summary=summary, log=log, hook_status=status
-    )
-
-
-def _judge(record: ExitRecord | None, limit_seconds: int) -> tuple[HookStatus, str]:
-    if record is None:
-        return HookStatus.FAILED, "the post_create hook vanished without an exit record"
-    if record.reason is ExitReason.TIMEOUT:
-        return HookStatus.TIMEOUT, f"the post_create hook took longer than {limit_seconds} s"
-    if record.reason is ExitReason.EXITED and record.code == 0:
-        return HookStatus.PASSED, "ready"
-    how = record.error or (f"signal {record.signal}" if record.signal else f"exit code {record.code}")
-    return HookStatus.FAILED, f"the post_create hook failed: {how}"
-
-
-def _tail(folder: Path, limit_bytes: int = 16 * 1024) -> list[str]:
-    """The last lines of a launch's output, stderr last."""
-    lines: list[str] = []
-    for name in ("stdout", "stderr"):
-        try:
-            with (folder / name).open("rb") as file:
-                file.seek(max(0, file.seek(0, 2) - limit_bytes))
-                lines += file.read().decode("utf-8", "replace").splitlines()
-        except FileNotFoundError:
-            continue
-    return lines[-LOG_LINES_KEPT:]
+    return await provision(trip, agents_ground(trip))

@@ -31,6 +31,7 @@ from codencer.policy import load as load_policy
 from codencer.workspace.git import read_settings
 from codencer.workspace.land import Form, Landed, LandRequest
 from codencer.workspace.land import land as land_changes
+from codencer.workspace.overlay import capture
 from codencer.workspace.provision import read_provisioning
 
 LONGEST_TITLE = 72
@@ -144,9 +145,17 @@ def _freeze(
         grace_seconds=project.grace_seconds,
         max_output_bytes=project.max_output_bytes,
         memory_cap_mb=project.memory_cap_mb,
+        overlays=_capture_overlays(rooms, task, repository),
         priority=_priority(submission),
     )
     return requested, policy, frozen
+
+
+def _capture_overlays(rooms: Rooms, task: TaskSpec, repository: Repository) -> dict[str, str]:
+    """Store what lies in the overlays now; a relative one is looked for in the caller's checkout."""
+    folder = rooms.layout.overlay("").parent
+    asked = ((each.name, each.overlay) for each in task.validations if each.overlay is not None)
+    return {name: capture(repository.top / overlay, folder) for name, overlay in asked}
 
 
 def _priority(submission: Submission) -> int:

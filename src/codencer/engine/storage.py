@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from codencer.engine.expiry import expire_refs
-from codencer.engine.layout import snapshot_ref
+from codencer.engine.layout import FRESH, snapshot_ref
 from codencer.engine.retention import Period
 from codencer.engine.rooms import Rooms
 from codencer.ledger import Queries, Transaction
@@ -51,7 +51,9 @@ def _line(what: str, why: str, *, kept: bool = False) -> str:
 
 
 async def _workspace(rooms: Rooms, folder: Path, released: set[str], *, dry_run: bool) -> str:
-    attempt = await rooms.ledger.read(_attempt_named(folder.name))
+    attempt = await rooms.ledger.read(_attempt_named(folder.name.removesuffix(FRESH)))
+    if attempt is not None and folder.name.endswith(FRESH):
+        return await _fresh(rooms, folder, attempt, dry_run=dry_run)
     why = await asyncio.to_thread(_why_kept, rooms, folder, attempt)
     if why or attempt is None:
         return _line(str(folder), why, kept=True)
@@ -61,6 +63,17 @@ async def _workspace(rooms: Rooms, folder: Path, released: set[str], *, dry_run:
         if not attempt.released:
             await rooms.ledger.write(_released(attempt.id))
     return _line(str(folder), f"everything in it is in {snapshot_ref(attempt.id)}")
+
+
+async def _fresh(rooms: Rooms, folder: Path, attempt: Attempt, *, dry_run: bool) -> str:
+    """A checkout that only validations saw: an attempt that goes on may be using it."""
+    if attempt.state is not AttemptState.ENDED:
+        return _line(str(folder), f"attempt {attempt.id} is {attempt.state}", kept=True)
+    if busy := await asyncio.to_thread(_busy, rooms, attempt):
+        return _line(str(folder), busy, kept=True)
+    if not dry_run:
+        await asyncio.to_thread(release, folder, rooms.layout.trash)
+    return _line(str(folder), "what validations leave is no work")
 
 
 async def _launches(rooms: Rooms, folder: Path, released: set[str], *, dry_run: bool) -> list[str]:

@@ -7,22 +7,27 @@ import os
 import platform
 
 from codencer import __version__
+from codencer.model.attempt import Attempt
 from codencer.model.codec import canonical
 
 ENVIRONMENT_VERSION = "v1"
 
 
 def environment(
+    attempt: Attempt,
     *,
     git_version: str,
-    adapter: str,
-    adapter_version: str,
-    trust_level: str,
+    litter: tuple[str, ...],
     policy: str,
     policy_digest: str,
     base_commit: str | None,
 ) -> bytes:
-    """Return the document; `git_version` is what `git --version` printed."""
+    """Return the document.
+
+    Args:
+        git_version: what `git --version` printed.
+        litter: patterns of files that the agent drops for itself, which the snapshot left out.
+    """
     system = os.uname()
     return canonical(
         {
@@ -35,7 +40,12 @@ def environment(
             },
             "platform": {"system": system.sysname, "release": system.release, "machine": system.machine},
             "git": git_version.strip(),
-            "agent": {"adapter": adapter, "version": adapter_version, "trust_level": trust_level},
+            "agent": {
+                "adapter": attempt.adapter,
+                "version": attempt.adapter_version,
+                "trust_level": attempt.trust_level,
+                "litter": litter,
+            },
             "policy": {"name": policy, "digest": policy_digest},
             "base_commit": base_commit,
         }

@@ -133,6 +133,8 @@ class FrozenSettings:
     max_output_bytes: int = 2 * 1024**3
     memory_cap_mb: int = 0
     priority: int = 0
+    overlays: dict[str, str] = field(default_factory=dict)
+    """What was captured of each validation's overlay: SHA-256 of its archive, by the validation's name."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,13 +54,13 @@ class ValidationSpec:
     """Gitignore-style globs that are put back to the base before it runs, so that an agent
     cannot edit what judges it."""
     baseline: bool = False
-    """Run it on the base commit too, and compare."""
+    """Run it on the base commit too, and compare: what failed there already does not fail the step."""
     must_fail_before: bool = False
     """It has to fail on the base commit: the proof that it can tell."""
     clean: bool = False
-    """Run it in a checkout without the files git ignores."""
+    """Run it in a fresh checkout, provisioned again, instead of the agent's workspace."""
     retries: int = 0
-    """How often a failure is tried again before it counts."""
+    """How often a failure is tried again, on the same tree, before it counts."""
     env: dict[str, str] = field(default_factory=dict)
     """Added to its environment, which is an allow-list otherwise."""
     overlay: str | None = None

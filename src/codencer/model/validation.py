@@ -1,6 +1,6 @@
 """What one validation said about a validated tree."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from codencer.model.task import Severity
@@ -13,6 +13,26 @@ class ValidationState(StrEnum):
     FAILED = "failed"
     ERRORED = "errored"
     SKIPPED = "skipped"
+
+
+class TestState(StrEnum):
+    __test__ = False
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One run of a validation's command on one tree; `tests` is None without a report."""
+
+    state: ValidationState
+    exit_code: int | None = None
+    duration_ms: int = 0
+    error: str | None = None
+    tests: dict[str, TestState] | None = field(default=None)
 
 
 @dataclass(frozen=True, kw_only=True)

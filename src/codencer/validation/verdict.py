@@ -1,39 +1,55 @@
-"""From the exit record of a validation's command to its result.
+"""From the exit record and the report of one run to its outcome.
 
-Passed means exactly one thing: the command ended by itself with exit code 0. Failed means it
-ended by itself and said no. Everything else is errored, with the reason in words.
+Passed means exactly one thing: the command ended by itself with exit code 0 and, where a report is asked
+for, left one in which nothing failed. Failed means it ended by itself and said no. Everything else is
+errored, with the reason in words.
 """
 
 from codencer.model.launch import ExitReason, ExitRecord
 from codencer.model.task import ValidationSpec
-from codencer.model.validation import ValidationResult, ValidationState
+from codencer.model.validation import Outcome, TestState, ValidationState
+from codencer.validation.check import report_path
+from codencer.validation.report import Unreadable, read_report
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 """How a shell says that it could not start the command of its line (POSIX.1, Shell, 2.8.2)."""
+FAILING = frozenset({TestState.FAILED, TestState.ERROR})
 
 Conclusion = tuple[ValidationState, str | None]
 
 
-def conclude(
-    spec: ValidationSpec,
-    exit: ExitRecord | None,
-    stdout_ref: str | None = None,
-    stderr_ref: str | None = None,
-) -> ValidationResult:
-    """Return the result; `exit` is None when nobody recorded how the command ended."""
+def judge_run(spec: ValidationSpec, exit: ExitRecord | None, report: bytes | None = None) -> Outcome:
+    """Return what one run said.
+
+    Args:
+        exit: None when nobody recorded how the command ended.
+        report: the file that `spec.report` names, written by this run; None when there is none.
+    """
     state, error = _judge(spec, exit)
-    return ValidationResult(
-        name=spec.name,
-        command=spec.command,
+    tests: dict[str, TestState] | None = None
+    if report_path(spec) is not None and state is not ValidationState.ERRORED:
+        state, error, tests = _with_report(spec, state, report)
+    return Outcome(
         state=state,
-        severity=spec.severity,
         exit_code=exit.code if exit else None,
         duration_ms=exit.duration_us // 1000 if exit else 0,
-        stdout_ref=stdout_ref,
-        stderr_ref=stderr_ref,
         error=error,
-        passed=state is ValidationState.PASSED,
+        tests=tests,
     )
+
+
+def _with_report(
+    spec: ValidationSpec, state: ValidationState, report: bytes | None
+) -> tuple[ValidationState, str | None, dict[str, TestState] | None]:
+    path = report_path(spec)
+    if report is None:
+        return (*_errored(f"it left no report at {path}; its output says why"), None)
+    try:
+        tests = read_report(report)
+    except Unreadable as problem:
+        return (*_errored(f"its report at {path} cannot be used: {problem}"), None)
+    failing = any(each in FAILING for each in tests.values())
+    return ValidationState.FAILED if failing else state, None, tests
 
 
 def _judge(spec: ValidationSpec, exit: ExitRecord | None) -> Conclusion:

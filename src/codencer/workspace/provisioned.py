@@ -11,7 +11,7 @@ from pathlib import Path
 
 from codencer.workspace.collect import base_rules
 from codencer.workspace.git import Git, GitSettings, Store, quote_path, unquote_path
-from codencer.workspace.settings import EXCLUDES_KEY
+from codencer.workspace.settings import ignoring
 
 _SPECIAL = b"\\*?[ "
 
@@ -44,9 +44,7 @@ def ignoring_provisioned(settings: GitSettings, workspace: Path, record: Path) -
     top = os.fsencode(workspace)
     same = [path for path, changed in noted.items() if _changed(top, unquote_path(path)) == changed]
     rules = b"".join(b"/" + _literal(unquote_path(path)) + b"\n" for path in same)
-    excludes = unquote_path(dict(settings).get(EXCLUDES_KEY, "")) + b"\n" + rules
-    others = tuple((key, value) for key, value in settings if key != EXCLUDES_KEY)
-    return (*others, (EXCLUDES_KEY, quote_path(excludes)))
+    return ignoring(settings, rules)
 
 
 def _changed(top: bytes, path: bytes) -> int | None:

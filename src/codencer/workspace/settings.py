@@ -13,7 +13,7 @@ from pathlib import Path
 from codencer.errors import GitFailed, InvalidInput, LaunchFailed, TooLarge
 from codencer.process.commands import run
 from codencer.workspace.ignore import combined_rules
-from codencer.workspace.names import quote_path
+from codencer.workspace.names import quote_path, unquote_path
 
 GitSettings = tuple[tuple[str, str], ...]
 
@@ -58,6 +58,13 @@ def read_settings(checkout: Path) -> GitSettings:
     attributes = _content(_named(checkout, last.get("core.attributesfile"), "attributes"))
     kept = ((EXCLUDES_KEY, rules), (ATTRIBUTES_KEY, attributes))
     return (*pairs, *((key, quote_path(content)) for key, content in kept if content))
+
+
+def ignoring(settings: GitSettings, rules: bytes) -> GitSettings:
+    """The settings with more lines at the end of the user's ignore rules, which any `.gitignore` outranks."""
+    before = unquote_path(dict(settings).get(EXCLUDES_KEY, ""))
+    others = tuple((key, value) for key, value in settings if key != EXCLUDES_KEY)
+    return (*others, (EXCLUDES_KEY, quote_path(before + b"\n" + rules)))
 
 
 def is_partial(settings: GitSettings) -> bool:

@@ -74,9 +74,9 @@ TASKS = {
     "unknown adapter": ("goal: x\nadapter_profile: nobody\n", "nobody"),
     "unknown policy": ("goal: x\npolicy_bundle: none_such\nadapter_profile: simulation\n", "none_such"),
     "unknown base": ("goal: x\nbase: no-such-ref\nadapter_profile: simulation\n", "no-such-ref"),
-    "not yet": (
-        "goal: x\nadapter_profile: simulation\nvalidations: [{name: a, command: b, baseline: true}]\n",
-        "baseline",
+    "unknown report": (
+        "goal: x\nadapter_profile: simulation\nvalidations: [{name: a, command: b, report: 'tap:x'}]\n",
+        "report",
     ),
 }
 

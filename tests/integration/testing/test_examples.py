@@ -12,7 +12,7 @@ import yaml
 
 from codencer.model.codec import decode
 from codencer.model.task import Severity, TaskSpec
-from codencer.validation import check_supported, launch
+from codencer.validation import check_spec, launch
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 TASKS = sorted(path.name for path in (EXAMPLES / "tasks").iterdir())
@@ -54,7 +54,7 @@ def test_there_are_examples_in_both_formats() -> None:
 def test_each_task_is_valid_and_the_scripted_agent_can_do_it(name: str, act: Act, checkout: Path) -> None:
     task = read(name)
     for validation in task.validations:
-        check_supported(validation)
+        check_spec(validation)
     ran = act(goal=task.goal, cwd=checkout)
     assert (ran.code, ran.stderr) == (0, "")
     for path in protected(task):

@@ -8,7 +8,7 @@ import pytest
 from codencer.model.launch import ExitReason, ExitRecord
 from codencer.model.task import ValidationSpec
 from codencer.model.validation import ValidationState
-from codencer.validation import conclude, launch
+from codencer.validation import judge_run, launch
 
 PASSED, FAILED, ERRORED = ValidationState.PASSED, ValidationState.FAILED, ValidationState.ERRORED
 
@@ -43,6 +43,5 @@ def test_a_command(command: str | tuple[str, ...], state: ValidationState, tmp_p
         timeout=30,
     )
     code, signal = (done.returncode, None) if done.returncode >= 0 else (None, -done.returncode)
-    result = conclude(spec, ExitRecord(reason=ExitReason.EXITED, code=code, signal=signal))
+    result = judge_run(spec, ExitRecord(reason=ExitReason.EXITED, code=code, signal=signal))
     assert result.state is state, done.stderr
-    assert result.passed is (state is PASSED)

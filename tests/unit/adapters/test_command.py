@@ -36,7 +36,7 @@ def with_prompt(channel: PromptChannel, *command: str) -> AdapterSettings:
 
 class TestRegistry:
     def test_simulation_is_built_in(self) -> None:
-        assert names() == ["simulation"]
+        assert "simulation" in names()
         assert load("simulation", None).settings == AdapterSettings(name="simulation")
 
     def test_a_table_with_a_command_is_an_adapter(self) -> None:
@@ -44,7 +44,7 @@ class TestRegistry:
 
     @pytest.mark.parametrize("settings", [None, AdapterSettings(name="fixer")])
     def test_an_unknown_name_says_what_there_is(self, settings: AdapterSettings | None) -> None:
-        with pytest.raises(NotFound, match=r"no adapter 'fixer'; built in: simulation.*\[adapters.fixer\]"):
+        with pytest.raises(NotFound, match=r"no adapter 'fixer'; built in: .*simulation.*\[adapters.fixer\]"):
             load("fixer", settings)
 
     def test_an_empty_program_is_refused(self) -> None:

@@ -95,10 +95,9 @@ def test_a_manifest_that_would_lie_is_refused() -> None:
 def test_the_environment_names_versions_and_nothing_private(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEY", "do-not-record-me")
     data = environment(
+        ATTEMPT,
         git_version="git version 2.39.5\n",
-        adapter="fixer",
-        adapter_version="1.2",
-        trust_level="plain",
+        litter=("/.fixer/",),
         policy="basic",
         policy_digest="d1",
         base_commit="b1",
@@ -106,7 +105,12 @@ def test_the_environment_names_versions_and_nothing_private(monkeypatch: pytest.
     found = json.loads(data)
     assert found["codencer"] == __version__
     assert found["git"] == "git version 2.39.5"
-    assert found["agent"] == {"adapter": "fixer", "version": "1.2", "trust_level": "plain"}
+    assert found["agent"] == {
+        "adapter": "fixer",
+        "version": "1.2",
+        "trust_level": "plain",
+        "litter": ["/.fixer/"],
+    }
     assert found["policy"] == {"name": "basic", "digest": "d1"}
     assert found["base_commit"] == "b1"
     assert found["platform"]["system"] == os.uname().sysname

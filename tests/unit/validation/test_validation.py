@@ -1,17 +1,16 @@
 """A validation passes when its command ended by itself with code 0, and in no other case."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codencer.errors import NotSupported
+from codencer.errors import InvalidInput
 from codencer.model.launch import ExitReason, ExitRecord
 from codencer.model.task import Severity, ValidationSpec
 from codencer.model.validation import ValidationState
-from codencer.validation import check_supported, conclude, launch
+from codencer.validation import check_spec, conclude, judge_run, launch, report_path
 
 # A busy machine is not a failure.
 steady = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,31 +27,19 @@ def test_a_line_goes_to_the_shell_whole_and_a_list_is_taken_as_it_is() -> None:
     assert launch(LIST).env_names == ()
 
 
-def test_what_works_is_supported() -> None:
-    check_supported(LINE)
-    check_supported(replace(LIST, protected_paths=("tests/**",)))
+def test_a_report_has_to_be_a_file_in_the_checkout() -> None:
+    for spec in (LINE, replace(LINE, report="junit:out/report.xml")):
+        check_spec(spec)
+    assert report_path(LINE) is None
+    assert str(report_path(replace(LINE, report="junit:out/report.xml"))) == "out/report.xml"
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("report", "junit:out.xml"),
-        ("baseline", True),
-        ("must_fail_before", True),
-        ("clean", True),
-        ("retries", 1),
-        ("overlay", "hidden-tests"),
-        ("hidden", True),
-    ],
+    "report", ["", "xml", "junit", "junit:", "junit:/etc/x", "junit:../x", "junit:a/../../x", "junit:.git/x"]
 )
-def test_what_does_not_work_yet_is_refused_by_name(field: str, value: Any) -> None:
-    with pytest.raises(NotSupported, match=f"validation 'unit': {field} not supported"):
-        check_supported(replace(LINE, **{field: value}))
-
-
-def test_all_that_is_refused_is_named() -> None:
-    with pytest.raises(NotSupported, match="baseline, clean not supported"):
-        check_supported(replace(LINE, baseline=True, clean=True))
+def test_another_report_is_refused(report: str) -> None:
+    with pytest.raises(InvalidInput, match="report"):
+        check_spec(replace(LINE, report=report))
 
 
 def ended(code: int) -> ExitRecord:
@@ -60,7 +47,7 @@ def ended(code: int) -> ExitRecord:
 
 
 def test_code_0_passes() -> None:
-    result = conclude(LINE, ended(0), "v/stdout", "v/stderr")
+    result = conclude(LINE, [judge_run(LINE, ended(0))], refs=("v/stdout", "v/stderr"))
     assert result.state is ValidationState.PASSED
     assert result.passed
     assert (result.name, result.command, result.severity) == ("unit", LINE.command, Severity.ERROR)
@@ -69,7 +56,7 @@ def test_code_0_passes() -> None:
 
 
 def test_another_code_fails() -> None:
-    result = conclude(LIST, ended(1))
+    result = conclude(LIST, [judge_run(LIST, ended(1))])
     assert result.state is ValidationState.FAILED
     assert (result.passed, result.exit_code, result.error) == (False, 1, None)
     assert result.severity is Severity.WARNING
@@ -92,14 +79,14 @@ ERRORED: list[tuple[ValidationSpec, ExitRecord | None, str]] = [
 
 @pytest.mark.parametrize(("spec", "exit", "error"), ERRORED)
 def test_without_a_verdict_it_has_errored(spec: ValidationSpec, exit: ExitRecord | None, error: str) -> None:
-    result = conclude(spec, exit)
+    result = conclude(spec, [judge_run(spec, exit)])
     assert result.state is ValidationState.ERRORED
     assert not result.passed
     assert error in (result.error or "")
 
 
 def test_127_of_a_list_is_the_programs_own_verdict() -> None:
-    assert conclude(LIST, ended(127)).state is ValidationState.FAILED
+    assert conclude(LIST, [judge_run(LIST, ended(127))]).state is ValidationState.FAILED
 
 
 records = st.none() | st.builds(
@@ -113,7 +100,7 @@ records = st.none() | st.builds(
 @steady
 @given(st.sampled_from([LINE, LIST]), records)
 def test_passed_means_ended_by_itself_with_code_0(spec: ValidationSpec, exit: ExitRecord | None) -> None:
-    result = conclude(spec, exit)
+    result = conclude(spec, [judge_run(spec, exit)])
     clean = exit is not None and (exit.reason, exit.code, exit.signal) == (ExitReason.EXITED, 0, None)
     assert result.passed is clean
     assert (result.state is ValidationState.PASSED) is clean

@@ -7,7 +7,7 @@ from codencer.errors import InvalidInput, NotSupported
 from codencer.globs import Globs
 from codencer.model.ids import check_name
 from codencer.model.task import TaskSpec, ValidationSpec
-from codencer.validation import check_supported
+from codencer.validation import check_spec
 
 LONGEST_SECONDS = 30 * 24 * 3600
 LONGEST_LABEL = 256
@@ -99,7 +99,7 @@ def _check_validation(path: str, validation: ValidationSpec) -> None:
             raise Refused(f"{path}.env", f"{name!a} is not the name of an environment variable")
         _check_text(f"{path}.env.{name}", value)
     try:
-        check_supported(validation)
+        check_spec(validation)
     except InvalidInput as problem:
         raise Refused(path, str(problem), type(problem)) from problem
 

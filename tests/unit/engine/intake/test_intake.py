@@ -228,18 +228,6 @@ def test_what_is_wrong_names_source_line_and_key(text: str, message: str) -> Non
     ("text", "message"),
     [
         ("goal: x\nfallback_adapters: [a]", "task.yaml:2: fallback_adapters: not supported"),
-        *(
-            (f"goal: x\nvalidations:\n- name: a\n  command: c\n  {asked}", "task.yaml:3: validations.0: ")
-            for asked in (
-                "report: 'junit:out.xml'",
-                "baseline: true",
-                "must_fail_before: true",
-                "clean: true",
-                "retries: 1",
-                "overlay: hidden/",
-                "hidden: true",
-            )
-        ),
     ],
 )
 def test_what_does_not_work_yet_is_refused_never_ignored(text: str, message: str) -> None:

@@ -1,0 +1,56 @@
+"""JUnit XML as pytest, jest, go and surefire write it: one state for each test.
+
+A test is named `CLASS.NAME`, or `NAME` without a class. Tests that share a name (parameters that do
+not show) count as one, with the worst state of them. There is no standard for the format; what is read
+is what all four have in common.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from codencer.model.validation import TestState
+
+LARGEST_REPORT_BYTES = 16 * 1024 * 1024
+_WORST = (TestState.ERROR, TestState.FAILED, TestState.SKIPPED, TestState.PASSED)
+
+
+class Unreadable(Exception):
+    """The report is not one; says why."""
+
+
+def read_report(data: bytes) -> dict[str, TestState]:
+    """Return the state of each test.
+
+    Raises:
+        Unreadable: it is too large, no JUnit XML, or names no test at all.
+    """
+    if len(data) > LARGEST_REPORT_BYTES:
+        raise Unreadable(f"it has more than {LARGEST_REPORT_BYTES} bytes")
+    found: dict[str, TestState] = {}
+    for name, state in _tests(data):
+        known = found.get(name, state)
+        found[name] = min(known, state, key=_WORST.index)
+    if not found:
+        raise Unreadable("it names no test")
+    return found
+
+
+def _tests(data: bytes) -> Iterator[tuple[str, TestState]]:
+    # Importing it takes as long as a whole command of the CLI, and few tasks have reports.
+    from junitparser import JUnitXml, JUnitXmlError
+
+    try:
+        for suite in JUnitXml.fromstring(data):
+            for case in suite:
+                name = case.name or ""
+                yield (f"{case.classname}.{name}" if case.classname else name), _state(case)
+    except (JUnitXmlError, SyntaxError, ValueError, TypeError, AttributeError) as problem:
+        raise Unreadable(f"it is no JUnit XML: {problem}") from problem
+
+
+def _state(case: Any) -> TestState:
+    if case.is_error:
+        return TestState.ERROR
+    if case.is_failure:
+        return TestState.FAILED
+    return TestState.SKIPPED if case.is_skipped else TestState.PASSED
