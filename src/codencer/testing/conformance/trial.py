@@ -15,6 +15,7 @@ from codencer.testing.conformance.goals import WORDS, goal
 from codencer.testing.conformance.place import Done, Place
 from codencer.testing.conformance.profile import Expectation, Fact, Profile
 from codencer.testing.model_server import ModelServer, Script
+from codencer.testing.model_server.scenarios import CONTENT, FILE
 
 WORK_SECONDS = 240
 """The time limit of a step that is to do its work, on a machine with many agents."""
@@ -23,6 +24,8 @@ MORE_SECONDS = 90
 GONE_SECONDS = 10
 SHOWN = 300
 RUN = "conformance"
+HAS_IT = {"name": "has-it", "command": f"grep -qx {CONTENT} {FILE}"}
+"""A validation that passes once the usual file is there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,17 +165,18 @@ class Trial:
         self,
         found: Outcome,
         state: str,
-        kind: str = "none",
-        *,
+        *kinds: str,
         files: Mapping[str, str] | None = None,
     ) -> bool:
-        """Compare state, kind of error and changed files with what is usual, or known of this agent."""
+        """Compare state, kind of error (any of these, else none) and changed files with what is usual, or
+        known of this agent."""
         own = self.own
         states = [str(each) for each in own.states] if own and own.states else [state]
-        kinds = [str(each) for each in own.error_kinds] if own and own.error_kinds else [kind]
+        usual = kinds or ("none",)
+        allowed = [str(each) for each in own.error_kinds] if own and own.error_kinds else usual
         good = self.check(found.state in states, f"the state is {found.state}, not {' or '.join(states)}")
         actual = str(found.agent["error_kind"])
-        good &= self.check(actual in kinds, f"the kind of error is {actual}, not {' or '.join(kinds)}")
+        good &= self.check(actual in allowed, f"the kind of error is {actual}, not {' or '.join(allowed)}")
         wanted = dict(files or {})
         good &= self.check(found.files == wanted, f"changed files are {found.files}, not {wanted}")
         if not good:

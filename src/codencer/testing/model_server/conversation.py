@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from codencer.testing.model_server.script import Script, scripts_in
@@ -20,6 +21,7 @@ _FOLDERS = (
     re.compile(r"(?:workspace|cwd|project root|directory)[^/\n]{0,60}?" + _PATH, re.IGNORECASE),
 )
 """How agents tell their model where they work, the surest first."""
+_IN_A_FILE = re.compile(r"(?:task|prompt|goal) is (?:written )?in the file (/[^\s()]+)", re.IGNORECASE)
 
 
 class Who(StrEnum):
@@ -63,26 +65,35 @@ class Conversation:
     tools: Mapping[str, Tool] = field(default_factory=dict)
     schema: Mapping[str, Any] | None = None
 
+    @cached_property
+    def _prompts(self) -> list[int]:
+        """Where the scripts are: in what the user wrote, else in what a tool read for it."""
+        scripted = [number for number, entry in enumerate(self.entries) if scripts_in(entry.text)]
+        found = [number for number in scripted if self.entries[number].who is Who.USER]
+        return found or [number for number in scripted if self.entries[number].who is Who.TOOL]
+
     @property
     def prompts(self) -> list[str]:
-        """The texts of the user that have a script: more than one in a conversation that was resumed."""
-        return [entry.text for entry in self.entries if entry.who is Who.USER and scripts_in(entry.text)]
+        """The texts that have a script: more than one in a conversation that was resumed."""
+        return [self.entries[number].text for number in self._prompts]
 
     @property
     def script(self) -> Script | None:
-        prompts = self.prompts
-        return scripts_in(prompts[-1])[-1] if prompts else None
+        return scripts_in(self.prompts[-1])[-1] if self._prompts else None
 
     @property
     def results(self) -> list[str]:
         """What tools answered since the newest prompt: how many there are is how far the script has come."""
-        found: list[str] = []
-        for entry in self.entries:
-            if entry.who is Who.USER and scripts_in(entry.text):
-                found = []
-            elif entry.who is Who.TOOL:
-                found.append(entry.text)
-        return found
+        begun = self._prompts[-1] + 1 if self._prompts else 0
+        return [entry.text for entry in self.entries[begun:] if entry.who is Who.TOOL]
+
+    @property
+    def prompt_file(self) -> str:
+        """The file that the user says the task is in, when there is no script yet."""
+        if self._prompts or any(entry.who is Who.TOOL for entry in self.entries):
+            return ""
+        told = (_IN_A_FILE.search(entry.text) for entry in self.entries if entry.who is Who.USER)
+        return next((found[1] for found in told if found), "")
 
     def mentions(self, text: str) -> bool:
         return any(text in entry.text for entry in self.entries if entry.who in (Who.SYSTEM, Who.USER))

@@ -6,6 +6,7 @@ calls offer no tools or demand a schema; they get an answer that satisfies them,
 
 import json
 from collections.abc import Mapping
+from shlex import quote
 
 from codencer.testing.model_server.conversation import Conversation
 from codencer.testing.model_server.scenarios import SCENARIOS, Move, Run, Say, Write
@@ -23,6 +24,8 @@ def reply(conversation: Conversation, script: Script, address: str) -> Reply:
     """The model's reply; `address` is where a tool can reach this server."""
     if conversation.schema is not None:
         return Say(text=json.dumps(smallest(conversation.schema)))
+    if conversation.prompt_file:
+        return fitted(Run(command=f"tail -c 2000 {quote(conversation.prompt_file)}"), conversation)
     scenario = SCENARIOS.get(script.name)
     if scenario is None:
         return Say(text=f"There is no scenario {script.name}.")
@@ -70,7 +73,7 @@ def _in_words(move: Move | None, conversation: Conversation, script: Script) -> 
         return Say(text="feat: do as scripted")
     if isinstance(move, Write) and conversation.mentions(_FENCED):
         block = f"<<<<<<< SEARCH\n=======\n{move.content}>>>>>>> REPLACE"
-        return Say(text=f"I add the file.\n\n{move.file}\n```text\n{block}\n```\n")
+        return Say(text=f"Done as scripted: {script.name}.\n\n{move.file}\n```text\n{block}\n```\n")
     if isinstance(move, Say):
         return move
     return Say(text=f"Done as scripted: {script.name}.")

@@ -3,18 +3,18 @@
 from collections.abc import Callable
 
 from codencer.testing.conformance.case import Case
-from codencer.testing.conformance.profile import AtWork, Fact, Speaks
-from codencer.testing.conformance.trial import Trial
+from codencer.testing.conformance.profile import Fact, Speaks
+from codencer.testing.conformance.trial import HAS_IT, Trial
 
 
-def failing(scenario: str, kind: str) -> Callable[[Trial], None]:
-    """A model that fails every question in this way: the agent broke, and says why."""
+def failing(scenario: str, *kinds: str) -> Callable[[Trial], None]:
+    """A model that fails every question in this way: the agent broke, and says why in one of these kinds."""
 
     def run(trial: Trial) -> None:
         own = trial.own
         seconds = own.seconds if own and own.seconds else trial.stage.limit_seconds
         found = trial.run(trial.goal(trial.script(scenario)), timeout_seconds=seconds)
-        if trial.expect(found, "failed_adapter", kind):
+        if trial.expect(found, "failed_adapter", *kinds):
             _asked(trial)
             if trial.profile.tells_of(Fact.ERRORS) and found.state == "failed_adapter":
                 trial.check("error" in found.kinds(), "the transcript has no error")
@@ -39,10 +39,8 @@ def bad_call(scenario: str) -> Callable[[Trial], None]:
     """A tool call that is none: the agent tells its model, which then gives up; nothing was done."""
 
     def run(trial: Trial) -> None:
-        check = {"name": "has-it", "command": "test -e hello.txt"}
-        found = trial.run(
-            trial.goal(trial.script(scenario)), validations=[check], timeout_seconds=trial.stage.limit_seconds
-        )
+        seconds = trial.stage.limit_seconds
+        found = trial.run(trial.goal(trial.script(scenario)), validations=[HAS_IT], timeout_seconds=seconds)
         if trial.expect(found, "failed_validation"):
             _asked(trial)
 
@@ -52,8 +50,7 @@ def bad_call(scenario: str) -> Callable[[Trial], None]:
 def refused(trial: Trial) -> None:
     """It is denied the right to write: it says so, and nothing is changed."""
     checkout = trial.place.checkout("refusing", trial.profile, trial.profile.refusing)
-    scenario = "edit" if trial.profile.at_work is AtWork.TOOL else "text"
-    found = trial.run(trial.goal(trial.script(scenario)), cwd=checkout)
+    found = trial.run(trial.goal(trial.script("edit")), cwd=checkout, validations=[HAS_IT])
     if trial.expect(found, "failed_terminal", "permission_denied"):
         _asked(trial)
 
@@ -79,6 +76,6 @@ CASES = (
     Case(name="error-500", about="the model's service fails", run=failing("e500", "overload")),
     Case(name="error-529", about="the model's service is overloaded", run=failing("e529", "overload")),
     Case(name="malformed", about="the model answers with nonsense", run=failing("malformed", "malformed")),
-    Case(name="cut-off", about="the model's answer breaks off", run=failing("cut", "malformed")),
+    Case(name="cut-off", about="the model's answer breaks off", run=failing("cut", "malformed", "overload")),
     Case(name="hang", about="the model never answers: our limit ends it", run=hang),
 )

@@ -2,16 +2,15 @@
 
 from codencer.testing.conformance.case import Case
 from codencer.testing.conformance.profile import Speaks
-from codencer.testing.conformance.trial import Trial
+from codencer.testing.conformance.trial import HAS_IT, Trial
 from codencer.testing.model_server.scenarios import CONTENT, HUGE_BYTES
 
 LONG_BYTES = 200_000
 NON_ASCII = "naïve ☕ 日本.txt"
-_HAS_IT = {"name": "has-it", "command": f"grep -qx {CONTENT} hello.txt"}
 
 
 def edit(trial: Trial) -> None:
-    found = trial.run(trial.goal(trial.script("edit")), validations=[_HAS_IT])
+    found = trial.run(trial.goal(trial.script("edit")), validations=[HAS_IT])
     if not trial.expect(found, "completed", files={"hello.txt": "A"}):
         return
     [validation] = found.result["validations"]
@@ -32,13 +31,13 @@ def tools(trial: Trial) -> None:
 
 
 def shell(trial: Trial) -> None:
-    found = trial.run(trial.goal(trial.script("shell")), validations=[_HAS_IT])
+    found = trial.run(trial.goal(trial.script("shell")), validations=[HAS_IT])
     trial.expect(found, "completed", files={"hello.txt": "A"})
 
 
 def no_change(trial: Trial) -> None:
     """It says that it is done and has done nothing: the validation decides."""
-    found = trial.run(trial.goal(trial.script("text")), validations=[_HAS_IT])
+    found = trial.run(trial.goal(trial.script("text")), validations=[HAS_IT])
     trial.expect(found, "failed_validation")
 
 
@@ -58,7 +57,8 @@ def long_goal(trial: Trial) -> None:
 
 
 def _arrived(trial: Trial, characters: int) -> None:
-    if trial.profile.speaks is Speaks.MODEL:
+    by_file = trial.own is not None
+    if trial.profile.speaks is Speaks.MODEL and not by_file:
         seen = max((each.prompt_characters for each in trial.server.journal.of(trial.name)), default=0)
         trial.check(seen >= characters, f"{seen} of {characters} characters of the goal reached the model")
 
