@@ -30,6 +30,7 @@ GROUPS = {
     "supervisor": "bench.supervised:measure",
     "adoption": "bench.adoption:measure",
     "ledger": "bench.commits:measure",
+    "agents": "bench.agents:measure",
 }
 
 
