@@ -11,11 +11,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from tests.faults import compiled
 
 # How long one example takes says nothing on a busy machine; pytest-timeout bounds the whole test.
 hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
@@ -90,6 +92,46 @@ def no_blocking() -> Iterator[BlockBuster]:
         yield guard
 
 
+@dataclass(frozen=True)
+class Disk:
+    """A small file system of its own, mounted over `folder`."""
+
+    folder: Path
+
+    def fill(self) -> Path:
+        """Take all the space that is left; deleting the returned file gives it back."""
+        ballast = self.folder / "ballast"
+        with ballast.open("wb", buffering=0) as file:
+            for size in (65536, 4096, 1):
+                while True:
+                    try:
+                        file.write(b"x" * size)
+                    except OSError:
+                        break
+        return ballast
+
+    def remount(self, options: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{options}", str(self.folder)], check=True)
+
+
+@pytest.fixture
+def mount() -> Iterator[Callable[[Path, str], Disk]]:
+    """`mount(folder, "1m")`: a small disk over a folder, which need not exist; mounting takes root."""
+    mounted: list[Path] = []
+
+    def over(folder: Path, size: str) -> Disk:
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "codencer-test", str(folder)]
+        if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("mounting a file system is not permitted here")
+        mounted.append(folder)
+        return Disk(folder)
+
+    yield over
+    for folder in reversed(mounted):
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
 @pytest.fixture
 def make_repo(tmp_path: Path) -> MakeRepo:
     """A factory of real git repositories: `make_repo({"a.py": "x = 1"}, name="repo") -> top folder`.
@@ -119,3 +161,9 @@ def make_repo(tmp_path: Path) -> MakeRepo:
 def _git(top: Path, *arguments: str) -> None:
     done = subprocess.run(["git", *arguments], cwd=top, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"git {' '.join(arguments)}: {done.stderr}"
+
+
+@pytest.fixture(scope="session")
+def fault_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What makes a process believe that its disk fails or its clock was set; see tests/faults."""
+    return compiled(tmp_path_factory.mktemp("faults"))

@@ -19,6 +19,7 @@
         ├── StorageFailed         disk full, read-only, I/O error
         ├── LedgerFailed
         ├── GitFailed
+        ├── LandingCutOff         neither done nor undone, and carried out again
         └── LaunchFailed
 
 Each class carries what the faces need: the machine name (`code`), the exit code of the
@@ -110,6 +111,10 @@ class LedgerFailed(Infrastructure):
 
 class GitFailed(Infrastructure):
     code = "git_failed"
+
+
+class LandingCutOff(Infrastructure):
+    code = "landing_cut_off"
 
 
 class LaunchFailed(Infrastructure):

@@ -150,7 +150,10 @@ class Check:
 
     def _allowed(self, asked: Asked, attempt: Mapping[str, Any]) -> set[str] | None:
         """The states that this attempt may have come to; None when a disk was full meanwhile."""
-        if self._journal.without_disk(_seconds(attempt["created_at"]), _seconds(attempt["updated_at"])):
+        began, ended = (
+            self._journal.machine_time(_seconds(attempt[key])) for key in ("created_at", "updated_at")
+        )
+        if self._journal.without_disk(began, ended):
             return None
         allowed = set(asked.task.expected)
         for what, times in self._journal.hit.get(attempt["id"], Counter()).items():

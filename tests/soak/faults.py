@@ -1,8 +1,9 @@
-"""What goes wrong: processes killed or halted, disks full, at random moments.
+"""What goes wrong: processes killed or halted, disks full or failing, clocks set, at random moments.
 
 Kinds and pauses come from the seed; who is hit depends on who is there.
 """
 
+import errno
 import os
 import random
 import signal
@@ -18,7 +19,18 @@ from tests.soak.scene import Disk, Scene
 
 HALTED = (0.1, 1.5)
 """Seconds for which a process is halted, or a disk full."""
-WEIGHTS = {"daemon": 24, "term": 4, "supervisor": 26, "member": 34, "halt": 8, "disk": 4}
+WEIGHTS = {
+    "daemon": 24,
+    "term": 4,
+    "supervisor": 26,
+    "member": 34,
+    "halt": 8,
+    "disk": 4,
+    "eio": 3,
+    "clock": 6,
+}
+FARTHEST_JUMP = 30 * 24 * 3600
+"""Seconds by which a clock is wrong, either way."""
 
 
 class Faults(threading.Thread):
@@ -33,6 +45,8 @@ class Faults(threading.Thread):
         self._weights = dict(WEIGHTS)
         if not all(disk.mounted for disk in scene.disks.values()):
             del self._weights["disk"]
+        if scene.shim is None:
+            del self._weights["eio"], self._weights["clock"]
 
     def stop(self) -> None:
         """No more faults; returns when those that last are over."""
@@ -49,6 +63,8 @@ class Faults(threading.Thread):
             "member": lambda: self._kill(lambda seen: not seen.supervisor),
             "halt": self._halt,
             "disk": self._fill_disk,
+            "eio": self._fail_disk,
+            "clock": self._set_clock,
         }
         while not self._over.wait(self._rng.expovariate(1 / self._pace)):
             kind = self._rng.choices(list(self._weights), list(self._weights.values()))[0]
@@ -93,13 +109,39 @@ class Faults(threading.Thread):
 
     def _fill_disk(self) -> None:
         disk = self._rng.choice(list(self._scene.disks.values()))
-        number = self._journal.disk_fills()
+        number = self._journal.disk_fails("full")
         disk.limit(self._rng.randrange(0, 256 * 1024))
         self._later(lambda: self._make_room(disk, number))
 
     def _make_room(self, disk: Disk, number: int) -> None:
         disk.limit(None)
         self._journal.disk_mended(number)
+
+    def _fail_disk(self) -> None:
+        """The daemons' own disk answers EIO, as far as they can tell."""
+        shim = self._scene.shim
+        assert shim is not None
+        number = self._journal.disk_fails("failing")
+        shim.fail(errno.EIO, after=self._rng.randrange(40))
+
+        def mend() -> None:
+            shim.mend()
+            self._journal.disk_mended(number)
+
+        self._later(mend)
+
+    def _set_clock(self) -> None:
+        shim = self._scene.shim
+        assert shim is not None
+        seconds = self._rng.uniform(-FARTHEST_JUMP, FARTHEST_JUMP)
+        number = self._journal.clock_jumps(seconds)
+        shim.set_clock(seconds)
+
+        def set_right() -> None:
+            shim.set_clock(0)
+            self._journal.clock_is_right(number)
+
+        self._later(set_right)
 
     def _later(self, repair: Callable[[], object]) -> None:
         """Do it after a while, or at once when all is over."""

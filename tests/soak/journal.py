@@ -39,6 +39,8 @@ class Journal:
     orphans: set[str] = field(default_factory=set)
     lock: threading.RLock = field(default_factory=threading.RLock)
     _periods: list[tuple[float, float]] = field(default_factory=list)
+    _jumps: list[tuple[float, float, float]] = field(default_factory=list)
+    """From when to when the daemons' clock was off, and by how many seconds."""
 
     def killed(self, what: str, attempt: str | None = None) -> None:
         with self.lock:
@@ -54,10 +56,10 @@ class Journal:
         with self.lock:
             self.troubles.append(what)
 
-    def disk_fills(self) -> int:
-        """A disk is full from now on; the number is for `disk_mended`."""
+    def disk_fails(self, how: str) -> int:
+        """A disk takes nothing from now on; the number is for `disk_mended`."""
         with self.lock:
-            self.done["disk full"] += 1
+            self.done[f"disk {how}"] += 1
             self._periods.append((time.time(), inf))
             return len(self._periods) - 1
 
@@ -65,7 +67,27 @@ class Journal:
         with self.lock:
             self._periods[number] = (self._periods[number][0], time.time())
 
+    def clock_jumps(self, seconds: float) -> int:
+        """The daemons' clock is off from now on; the number is for `clock_is_right`."""
+        with self.lock:
+            self.done["clock jump"] += 1
+            self._jumps.append((time.time(), inf, seconds))
+            return len(self._jumps) - 1
+
+    def clock_is_right(self, number: int) -> None:
+        with self.lock:
+            began, _, seconds = self._jumps[number]
+            self._jumps[number] = (began, time.time(), seconds)
+
+    def machine_time(self, moment: float) -> float:
+        """What the machine's clock showed at a moment that a daemon wrote down."""
+        with self.lock:
+            for began, ended, seconds in self._jumps:
+                if began - 1 <= moment - seconds <= ended + 1:
+                    return moment - seconds
+        return moment
+
     def without_disk(self, began: float, ended: float) -> bool:
-        """Whether a disk was full at some moment between (wall clock, seconds)."""
+        """Whether a disk took nothing at some moment between (wall clock, seconds)."""
         with self.lock:
             return any(low - 1 <= ended and began <= high + 1 for low, high in self._periods)

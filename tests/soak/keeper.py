@@ -53,7 +53,7 @@ class Keeper(threading.Thread):
             return subprocess.Popen(
                 [sys.executable, "-P", "-m", "codencer.daemon"],
                 cwd=self._scene.top,
-                env=self._scene.env,
+                env=self._scene.daemon_env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

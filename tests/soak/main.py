@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.faults import why_not as no_faults
 from tests.soak import processes
 from tests.soak.check import NUMBERS, Check, Findings
 from tests.soak.faults import Faults
@@ -40,7 +41,9 @@ def main() -> int:
     why_not = enter_namespace()
     if why_not:
         sys.stdout.write(f"soak: without full disks, because {why_not}\n")
-    sys.stdout.write(f"soak: SEED={given.seed} (the machine's clock is left alone, so no clock jumps)\n")
+    if no_shim := no_faults():
+        sys.stdout.write(f"soak: without failing disks and clock jumps, because {no_shim}\n")
+    sys.stdout.write(f"soak: SEED={given.seed}\n")
     sys.stdout.flush()
     with scene(mounted=not why_not) as made:
         journal = Journal()

@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.faults import Faults as Shim
+from tests.faults import compiled, why_not
+
 TOP = Path(__file__).resolve().parents[2]
 NAMESPACE = "SOAK_NAMESPACE"
 DISK_BYTES = 4 * 1024**3
@@ -65,6 +68,12 @@ class Scene:
     folder: Path
     disks: Mapping[str, Disk]
     env: dict[str, str] = field(repr=False)
+    shim: Shim | None = None
+    """What makes the daemons believe in faults that nobody else meets; None where there can be none."""
+
+    @property
+    def daemon_env(self) -> dict[str, str]:
+        return self.env | (self.shim.environment if self.shim is not None else {})
 
     @property
     def top(self) -> Path:
@@ -132,7 +141,11 @@ def scene(*, mounted: bool) -> Iterator[Scene]:
     # Short, because a Unix socket's path may have 107 bytes at most.
     folder = Path(tempfile.mkdtemp(prefix="soak-", dir="/tmp"))
     disks = {name: _disk(folder / name, mounted) for name in ("repository", "work")}
-    made = Scene(folder=folder, disks=disks, env=_furnish(folder))
+    shim = None
+    if not why_not():
+        state = folder / "repository" / "top" / ".git" / "codencer"
+        shim = Shim(compiled(folder), folder / "faults", (state,))
+    made = Scene(folder=folder, disks=disks, env=_furnish(folder), shim=shim)
     _fill(made)
     yield made
     for disk in disks.values():

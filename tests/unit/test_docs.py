@@ -1,7 +1,6 @@
 """The user documentation agrees with the code: links, fields, settings, verbs and examples."""
 
 import importlib.util
-import json
 import re
 import shlex
 import sys
@@ -21,7 +20,6 @@ from codencer.config.settings import SETTINGS, FromProject
 from codencer.engine.environment import allowed
 from codencer.engine.intake.parse import parse
 from codencer.engine.intake.submission import Submission
-from codencer.errors import NotSupported
 from codencer.locate import find_repository
 from codencer.model.attempt import Ending, ErrorKind, FileChange, Provisioning
 from codencer.model.launch import ExitReason, ExitRecord
@@ -31,6 +29,7 @@ from codencer.model.run import RunState
 from codencer.model.step import AdapterSettings, StepState
 from codencer.model.task import SourceKind, TaskSpec, ValidationSpec
 from codencer.model.validation import ValidationResult, ValidationState
+from codencer.policy.keys import BLOCKS
 
 TOP = Path(__file__).parents[2]
 DOCS = sorted((TOP / "docs").glob("*.md"))
@@ -103,16 +102,10 @@ def test_every_key_of_a_task_has_its_row(kind: type, heading: str) -> None:
     assert described == {each.name for each in fields(kind)}
 
 
-def test_what_is_said_to_be_refused_is_refused_and_nothing_else() -> None:
-    described = {
-        next(iter(code_words(row[0])))
-        for heading in ("Keys of a task", "Keys of a validation")
-        for row in rows(section(page("tasks.md"), heading))
-        if "**refused for now**" in row[2]
-    }
-    assert described == {"fallback_adapters"}
-    with pytest.raises(NotSupported):
-        intake(json.dumps({"goal": "x", "fallback_adapters": ["simulation"]}), "json")
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_key_of_a_policy_has_its_row(block: str) -> None:
+    table = {CODE.findall(row[0])[0]: row for row in rows(section(page("policies.md"), f"Keys of `{block}`"))}
+    assert set(table) == set(BLOCKS[block])
 
 
 def test_every_field_of_a_result_is_described() -> None:

@@ -100,6 +100,8 @@ class CopilotParser:
     def __init__(self, settings: AdapterSettings) -> None:
         self._objects = ObjectReader()
         self._tally = Tally(settings, model=settings.model or None)
+        self._aborted = self._did_something = False
+        self._denied = ""
 
     def feed(self, data: bytes) -> Sequence[AgentEvent]:
         return [event for said in self._objects.feed(data) for event in self._events(said)]
@@ -127,14 +129,17 @@ class CopilotParser:
             case "tool.execution_complete":
                 yield from self._tool_result(data)
             case "model.call_failure":
-                yield _retried(count_at(data, "statusCode"))
+                yield self._retried(count_at(data, "statusCode"))
             case "session.error":
                 yield self._error(data)
+            case "abort":
+                self._aborted = True
             case "result":
                 self._end(said)
 
     def _message(self, data: object) -> Iterator[AgentEvent]:
         self._tally.name(model=text_at(data, "model"))
+        self._tally.trouble = ""
         text = text_at(data, "content")
         if text.strip():
             self._tally.summary = text
@@ -144,8 +149,10 @@ class CopilotParser:
         failed = look(data, "success") is not True
         text = text_at(data, "error", "message") if failed else text_at(data, "result", "content")
         yield telling.tool_result(text_at(data, "toolCallId"), text, failed=failed)
+        self._did_something |= not failed
         if text_at(data, "error", "code") == "denied":
-            self._tally.warn(f"copilot was not allowed something: {text}")
+            self._denied = text
+            self._tally.warn(f"it was not allowed something: {text}")
         edits = look(data, "fileEdits")
         for each in edits[:_MOST_EDITS] if isinstance(edits, list) else ():
             yield telling.file_edit(text_at(each, "path"))
@@ -158,17 +165,21 @@ class CopilotParser:
         self._tally.fail(kind, text)
         return telling.failure(kind, text, final=True)
 
+    def _retried(self, status: int | None) -> AgentEvent:
+        """A call of the model that failed; only `session.error` says that it gave up."""
+        kind = ErrorKind.OVERLOAD if status is None else kind_of_status(status)
+        text = f"a call of the model failed ({'on the way' if status is None else f'HTTP {status}'})"
+        self._tally.trouble = text
+        return telling.failure(kind, text, final=False)
+
     def _end(self, said: Object) -> None:
         self._tally.name(session_id=text_at(said, "sessionId"))
         code = count_at(said, "exitCode")
-        if code == 0:
+        if code != 0:
+            if self._tally.error is None:
+                self._tally.fail(ErrorKind.CRASH, f"its last line has the exit code {code}")
+        elif self._denied and not self._did_something:
+            self._tally.fail(ErrorKind.PERMISSION_DENIED, f"everything it tried was denied: {self._denied}")
+        elif not self._aborted:
+            # Told to end, it says 0 as well.
             self._tally.succeed()
-        elif self._tally.error is None:
-            self._tally.fail(ErrorKind.CRASH, f"its last line has the exit code {code}")
-
-
-def _retried(status: int | None) -> AgentEvent:
-    """A call of the model that failed; only `session.error` says that it gave up."""
-    if status is None:
-        return telling.failure(ErrorKind.OVERLOAD, "a call of the model failed on the way", final=False)
-    return telling.failure(kind_of_status(status), f"a call of the model failed (HTTP {status})", final=False)

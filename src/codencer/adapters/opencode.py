@@ -145,6 +145,9 @@ class OpencodeParser:
         else:
             unknown = (ErrorKind.MALFORMED, f"its last step finished with the reason {reason!r}")
             self._tally.fail(*_REASONS.get(reason, unknown))
+            if reason == "tool-calls":
+                # No trouble while it goes on: every step but the last ends so.
+                self._tally.trouble = ""
         return telling.usage(sent, written, cost)
 
     def _error(self, said: Object) -> AgentEvent:

@@ -36,11 +36,15 @@ def kind_of_status(status: int | None) -> ErrorKind:
 
 @dataclass
 class Tally:
-    """Filled by a parser. `done` is the agent's own good last word, `error` its bad one."""
+    """Filled by a parser. `done` is the agent's own good last word, `error` its bad one.
+
+    `trouble` is the last error it got over only to go on: it explains a time limit that was reached.
+    """
 
     settings: AdapterSettings
     done: bool = False
     error: tuple[ErrorKind, str] | None = None
+    trouble: str = ""
     summary: str = ""
     session_id: str | None = None
     model: str | None = None
@@ -62,10 +66,11 @@ class Tally:
         self.cost_microusd = _sum(self.cost_microusd, cost)
 
     def succeed(self) -> None:
-        self.done, self.error = True, None
+        self.done, self.error, self.trouble = True, None, ""
 
     def fail(self, kind: ErrorKind, text: str) -> None:
-        self.done, self.error = False, (kind, " ".join(printable(text, LONGEST_ERROR).split()))
+        self.trouble = " ".join(printable(text, LONGEST_ERROR).split()) or kind
+        self.done, self.error = False, (kind, self.trouble)
 
     def go_on(self) -> None:
         """Whatever its last word was: it is at work again."""
@@ -80,8 +85,8 @@ class Tally:
         """The outcome of the attempt; `exit` and `fragment` as `Parser.finish` gets them."""
         said = read_fragment(fragment)
         ending, kind, error = conclude(self.settings, exit, said)
-        if self.error is not None and ending in (Ending.TIMED_OUT, Ending.INTERRUPTED):
-            error = f"{error}; its last error was: {self.error[1]}"
+        if self.trouble and ending in (Ending.TIMED_OUT, Ending.INTERRUPTED):
+            error = f"{error}; its last error was: {self.trouble}"
         elif exit is not None and exit.reason is ExitReason.EXITED and ending is not Ending.DECLINED:
             ending, kind, error = self._judge(ending, kind, error)
         return AgentOutcome(
@@ -106,7 +111,7 @@ class Tally:
         if self.error is not None:
             kind, text = self.error
             declined = kind in _DECLINING
-            return Ending.DECLINED if declined else Ending.BROKEN, kind, f"{name} failed: {text or kind}"
+            return Ending.DECLINED if declined else Ending.BROKEN, kind, f"{name} failed: {text}"
         if ending is Ending.SUCCEEDED and not self.done:
             lost = f"{name} exited with code 0 but never said that its work was done"
             return Ending.BROKEN, ErrorKind.MALFORMED, lost

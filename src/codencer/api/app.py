@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from codencer import __version__
-from codencer.api import events, gates, instance, openapi, problems, runs, steps
+from codencer.api import events, gates, instance, openapi, policies, problems, runs, steps
 from codencer.api.access import PREFIX, Access, Guard
 from codencer.engine import Engine
 
@@ -23,6 +23,7 @@ def build_app(engine: Engine, access: Access) -> Guard:
     app.include_router(runs.router(engine), prefix=PREFIX)
     app.include_router(steps.router(engine), prefix=PREFIX)
     app.include_router(gates.router(engine), prefix=PREFIX)
+    app.include_router(policies.router(engine), prefix=PREFIX)
     app.include_router(events.router(engine), prefix=PREFIX)
     app.include_router(instance.router(engine), prefix=PREFIX)
     app.include_router(instance.probes(engine))

@@ -20,7 +20,9 @@ from codencer.process.watch import changed
 
 PIECE = 64 * 1024
 
-_OVER = frozenset({EventKind.AGENT_EXITED, EventKind.ATTEMPT_ENDED, EventKind.STEP_SETTLED})
+_OVER = frozenset(
+    {EventKind.AGENT_PAUSED, EventKind.AGENT_EXITED, EventKind.ATTEMPT_ENDED, EventKind.STEP_SETTLED}
+)
 
 
 async def present(path: Path, offset: int) -> AsyncIterator[bytes]:

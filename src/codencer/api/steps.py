@@ -21,6 +21,7 @@ from codencer.engine.views import step_view
 from codencer.errors import Conflict, InvalidInput
 from codencer.model.artifact import Artifact
 from codencer.model.attempt import Attempt
+from codencer.model.landing import LandForm
 from codencer.model.result import ResultSpec
 from codencer.model.validation import ValidationResult
 
@@ -28,12 +29,6 @@ from codencer.model.validation import ValidationResult
 class LogStream(StrEnum):
     STDOUT = "stdout"
     STDERR = "stderr"
-
-
-class LandForm(StrEnum):
-    COMMIT = "commit"
-    BRANCH = "branch"
-    PATCH = "patch"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,14 +167,17 @@ def _add_changing(routes: APIRouter, engine: Engine) -> None:
 
     @routes.post("/steps/{step}/land", responses=anything("What was landed."), openapi_extra=takes(Land))
     async def land(step: Address, request: Request, given: Annotated[Land, Depends(body(Land))]) -> Response:
-        """Bring a step's snapshot into the user's repository; changes nothing when it refuses."""
+        """Bring a step's snapshot into the user's repository; changes nothing when it refuses.
+
+        Asked again, it tells what has landed (`already`) and changes nothing either.
+        """
         await refuse_from_attempt(request, "land changes")
         if not Path(given.checkout).is_absolute():
             raise InvalidInput(f"checkout must be an absolute path, not {given.checkout!a}")
         landed = await engine.land(
             step,
             actor(request),
-            form=given.form.value,
+            form=given.form,
             target=given.target,
             checkout=given.checkout,
             force=given.force,

@@ -21,7 +21,10 @@ from codencer.errors import InvalidInput
 @click.option("--force", is_flag=True, help="Although the step did not succeed.")
 @click.pass_obj
 def land(face: Face, step: str, target: str | None, form: str, force: bool) -> None:
-    """Bring the changes of STEP here. What does not fit is refused, and nothing changes then."""
+    """Bring the changes of STEP here. What does not fit is refused, and nothing changes then.
+
+    Of what has landed already it says so, and changes nothing either.
+    """
     if form == "commit" and target is not None:
         raise InvalidInput(f"a commit lands on the branch that is checked out here; what is {target!a} for?")
     if form != "commit" and target is None:
@@ -30,4 +33,6 @@ def land(face: Face, step: str, target: str | None, form: str, force: bool) -> N
         target = absolute(target)
     body = {"checkout": str(face.repository.top), "form": form, "target": target, "force": force}
     landed = face.daemon().call("POST", path("steps", step, "land"), body=body, timeout=None)
-    face.show(landed, landed.items())
+    if landed["already"]:
+        face.hint("It has landed before, and is still there; nothing was done now.")
+    face.show(landed, [(name, value) for name, value in landed.items() if name != "already"])

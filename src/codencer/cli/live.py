@@ -25,9 +25,11 @@ _STAGES = {
     "workspace.ready": "workspace ready",
     "agent.launching": "starting the agent",
     "agent.started": "agent at work",
+    "agent.paused": "waiting for the agent's quota",
     "agent.exited": "collecting",
     "snapshot.taken": "validating",
     "policy.decided": "deciding",
+    "step.retry_planned": "waiting to try again",
     "step.settled": "settled",
 }
 

@@ -17,6 +17,7 @@ VERBS = {
     "run": Lazy(place="codencer.cli.run:run", help="Start, list, wait for and end runs."),
     "step": Lazy(place="codencer.cli.step:step", help="Look at steps, wait for them, cancel, retry."),
     "gate": Lazy(place="codencer.cli.gate:gate", help="See what needs approval; approve or reject it."),
+    "policy": Lazy(place="codencer.cli.policy:policy", help="Check policies; see why steps are judged so."),
     "land": Lazy(place="codencer.cli.land:land", help="Bring a step's changes into your repository."),
     "init": Lazy(place="codencer.cli.setup:init", help="Make .codencer/ in this checkout."),
     "start": Lazy(place="codencer.cli.service:start", help="Start this repository's daemon."),

@@ -16,6 +16,7 @@ from codencer.errors import CodencerError
 from codencer.ledger import ArtifactStore, Queries, look_up, verify, writing_process
 from codencer.locate import read_descriptor, read_instance
 from codencer.model.artifact import Artifact
+from codencer.workspace.index_lock import is_ours
 from codencer.workspace.refs import has_commit, list_refs
 from codencer.workspace.store import Store
 
@@ -98,10 +99,14 @@ def _missing(config: Config) -> Iterator[Check]:
 def _index_lock(config: Config) -> Iterator[Check]:
     lock = config.repository.git_dir / "index.lock"
     if lock.exists():
-        detail = (
-            f"{lock} is there: a git command, or `codencer land`, is at work in your checkout or was killed. "
-            f"If none is, look at `git status` and remove the file; until then git and `land` refuse"
+        what = (
+            "`codencer land` is at work in your checkout, or was cut off there. Leave the file: the daemon "
+            "finishes or undoes it at its next start, or at the next `land`"
+            if is_ours(lock)
+            else "a git command is at work in your checkout or was killed. If none is, look at `git status` "
+            "and remove the file"
         )
+        detail = f"{lock} is there: {what}; until then git and `land` refuse"
         yield Check(name="index.lock", ok=False, detail=detail, needed=False)
 
 

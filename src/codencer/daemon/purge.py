@@ -25,7 +25,10 @@ from codencer.workspace.release import discard
 
 @dataclass(frozen=True, kw_only=True)
 class Belongings:
-    """All of one instance: `paths` in the order in which they go, `refs` by name."""
+    """All of one instance: `paths` in the order in which they go, `refs` by name.
+
+    `landing` is the step of a landing that was cut off, if there is one.
+    """
 
     instance_id: str
     paths: tuple[Path, ...]
@@ -33,6 +36,7 @@ class Belongings:
     at_work: tuple[Path, ...]
     launches: tuple[Path, ...]
     unsettled: int
+    landing: str
     notes: tuple[str, ...]
 
 
@@ -58,6 +62,11 @@ def purge(config: Config, *, act: bool, kill: bool) -> dict[str, object]:
             f"an agent or validation is still at work ({found.at_work[0]}): `codencer purge --kill` ends it. "
             "Nothing was removed"
         )
+    if found.landing:
+        raise Conflict(
+            f"a landing of step {found.landing} was cut off: `codencer start` finishes or undoes it. "
+            "Nothing was removed; purge again after that"
+        )
     if found.paths or found.refs:
         with only_one(make_state_dir(config.repository.common_dir) / "daemon.lock", config.repository):
             asyncio.run(_end(found))
@@ -74,7 +83,7 @@ def belongings(config: Config) -> Belongings:
         paths += [config.workspaces(instance.id), registry_entry(instance.id)]
     if (descriptor := read_descriptor(common_dir)) is not None:
         paths.append(Path(descriptor.socket))
-    steps, unsettled, notes = _recorded(config)
+    steps, unsettled, landing, notes = _recorded(config)
     paths += _outside(config, steps)
     paths.append(config.state_dir)
     launches = tuple(sorted(path.parent for path in config.state_dir.glob("launches/*/*/launch.json")))
@@ -86,25 +95,27 @@ def belongings(config: Config) -> Belongings:
         at_work=tuple(each for each in launches if launcher.status(each) is LaunchStatus.ALIVE),
         launches=launches,
         unsettled=unsettled,
+        landing=landing,
         notes=notes,
     )
 
 
-def _recorded(config: Config) -> tuple[list[tuple[str, str]], int, tuple[str, ...]]:
-    """(run, step) of every step, how many are unsettled, and what could not be found out."""
+def _recorded(config: Config) -> tuple[list[tuple[str, str]], int, str, tuple[str, ...]]:
+    """(run, step) of every step, how many are unsettled, a landing that was cut off, what is not known."""
 
-    def read(queries: Queries) -> tuple[list[tuple[str, str]], int]:
+    def read(queries: Queries) -> tuple[list[tuple[str, str]], int, str]:
         runs = queries.runs()
         steps = [(run.id, step.id) for run in runs for step in queries.steps(run.id)]
-        return steps, sum(run.steps_unsettled for run in runs)
+        landing = next((each.step_id or "" for each in queries.unfinished_landings()), "")
+        return steps, sum(run.steps_unsettled for run in runs), landing
 
     if not config.db_path.exists():
-        return [], 0, ()
+        return [], 0, "", ()
     try:
         return *look_up(config.db_path, read), ()
     except CodencerError as problem:
         kept = "" if _inside(config, config.artifact_root) else f"; what is in {config.artifact_root} stays"
-        return [], 0, (f"the ledger cannot be read, so what is unsettled is not known{kept}: {problem}",)
+        return [], 0, "", (f"the ledger cannot be read, so what is unsettled is not known{kept}: {problem}",)
 
 
 def _outside(config: Config, steps: list[tuple[str, str]]) -> Iterator[Path]:

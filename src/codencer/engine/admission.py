@@ -27,8 +27,9 @@ class Waiting:
     behind: str | None = None
 
     @classmethod
-    def turn(cls, run_id: str, frozen: FrozenSettings, behind: str | None) -> "Waiting":
-        return cls(run_id=run_id, adapter=frozen.adapter.name, priority=frozen.priority, behind=behind)
+    def turn(cls, run_id: str, frozen: FrozenSettings, behind: str | None, *, fallback: int = 0) -> "Waiting":
+        adapter = frozen.agent(fallback).name
+        return cls(run_id=run_id, adapter=adapter, priority=frozen.priority, behind=behind)
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ class Admission:
         """Of each run the step whose turn it is, oldest first."""
         seen = set(self.paused)
         for step_id, each in self.queue.items():
-            if each.behind is None and each.run_id not in seen:
+            # One that is tried again may still be giving back the workspace of its last attempt.
+            if each.behind is None and each.run_id not in seen and step_id not in self.under_way:
                 seen.add(each.run_id)
                 yield step_id, each
 

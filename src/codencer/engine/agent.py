@@ -1,8 +1,9 @@
 """Second stage: start the agent at most once, wait for it, and read what it said.
 
 The intent is durable before the supervisor exists. Re-entered, the stage looks at the
-launch folder: a live agent is waited for, an ended one is read, and only a launch that is
-proven never to have begun (its tombstone was ours) is started, in a folder of its own.
+launch folder: a live agent is waited for, an ended one is read, and only after a launch that is
+proven never to have begun (its tombstone is ours) another one is made, in a folder of its own. An
+agent that rests is launched again when the attempt is entered after its pause.
 """
 
 import asyncio
@@ -11,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from codencer.engine.assignment import adapter_of, order_for, usable
-from codencer.engine.launching import marker_of, never_began, watch
+from codencer.engine.launching import marker_of, never_began, never_came_up, watch
+from codencer.engine.layout import launch_number
+from codencer.engine.pausing import altogether, given_up, rest, seconds_used
 from codencer.engine.rooms import Trip
 from codencer.engine.transcript import read_outcome
 from codencer.errors import CodencerError
@@ -32,21 +35,36 @@ async def run_agent(trip: Trip) -> None:
     began = time.monotonic_ns()
     try:
         adapter = _adapter(trip)
-        folder = await asyncio.to_thread(_standing_launch, trip)
-        if folder is None and trip.cancelled:
-            await _conclude(trip, None, _NOT_WANTED)
-            return
-        folder = folder or await _launch(trip, adapter)
+        over = await _see_through(trip, adapter)
     except LaunchRefused as refusal:
         await _conclude(trip, None, _broken(f"the agent could not be started: {refusal.__cause__}"))
         return
-    await _note_start(trip, folder)
-    record = await watch(trip, folder, marker_of(trip, folder))
-    trip.timings["run"] = (time.monotonic_ns() - began) // 1_000_000
+    if over is None:
+        pause = trip.attempt.pause
+        outcome = given_up(pause) if pause is not None else _NOT_WANTED
+        await _conclude(trip, pause.exit if pause is not None else None, outcome)
+        return
+    folder, record = over
+    trip.timings["run"] = (time.monotonic_ns() - began) // 1_000_000 + int(1000 * seconds_used(trip.attempt))
     outcome = await asyncio.to_thread(read_outcome, trip, adapter, folder, record)
+    if not trip.cancelled and await rest(trip, adapter, record, outcome):
+        return
     if trip.cancelled:
         outcome = replace(outcome, ending=Ending.CANCELLED, summary="cancelled while the agent was running")
     await _conclude(trip, record, outcome)
+
+
+async def _see_through(trip: Trip, adapter: Adapter) -> tuple[Path, ExitRecord | None] | None:
+    """Wait for the end of the one launch that begins; None when it is not wanted any more."""
+    while True:
+        folder = await asyncio.to_thread(_standing_launch, trip)
+        if folder is None and trip.cancelled:
+            return None
+        folder = folder or await _launch(trip, adapter)
+        await _note_start(trip, folder)
+        record = await watch(trip, folder, marker_of(trip, folder))
+        if trip.cancelled or not await never_came_up(trip, folder, record):
+            return folder, record
 
 
 def _adapter(trip: Trip) -> Adapter:
@@ -63,7 +81,7 @@ class LaunchRefused(Exception):
 def _standing_launch(trip: Trip) -> Path | None:
     """The launch that may have begun already; None once it is certain that none ever will."""
     attempt, launcher = trip.attempt, trip.rooms.launcher
-    if attempt.launch is None:
+    if attempt.launch is None or attempt.pause is not None:
         return None
     folder = trip.rooms.layout.launch(attempt.id, attempt.launch)
     return None if never_began(launcher, folder) else folder
@@ -71,7 +89,7 @@ def _standing_launch(trip: Trip) -> Path | None:
 
 async def _launch(trip: Trip, adapter: Adapter) -> Path:
     attempt = trip.attempt
-    number = 1 if attempt.launch is None else 1 + int(attempt.launch.rpartition("-")[2])
+    number = 1 if attempt.launch is None else 1 + launch_number(attempt.launch)
     name = f"agent-{number}"
     try:
         version, order = await asyncio.to_thread(_probe_and_order, trip, adapter, name)
@@ -107,4 +125,5 @@ def _broken(problem: str) -> AgentOutcome:
 
 async def _conclude(trip: Trip, record: ExitRecord | None, outcome: AgentOutcome) -> None:
     moved = trip.moved(AttemptState.COLLECTING, StepState.COLLECTING_ARTIFACTS)
-    await trip.record((EventKind.AGENT_EXITED, {"exit": record, "outcome": outcome, **moved}))
+    body = {"exit": record, "outcome": altogether(trip.attempt, outcome), **moved}
+    await trip.record((EventKind.AGENT_EXITED, body))

@@ -11,6 +11,7 @@ from codencer.adapters.prompt import build_prompt
 from codencer.engine.environment import for_agent
 from codencer.engine.launching import marker_of
 from codencer.engine.memory_cap import MIB
+from codencer.engine.pausing import resumed, seconds_left
 from codencer.engine.rooms import Trip
 from codencer.errors import LaunchFailed
 from codencer.model.codec import encode
@@ -34,8 +35,8 @@ def adapter_of(trip: Trip) -> Adapter:
     Raises:
         NotFound, InvalidInput: it is gone, or does not take these settings any more.
     """
-    frozen = trip.step.frozen
-    return load(trip.attempt.adapter, frozen.adapter, checkout=Path(frozen.checkout))
+    frozen, attempt = trip.step.frozen, trip.attempt
+    return load(attempt.adapter, frozen.agent(attempt.fallback), checkout=Path(frozen.checkout))
 
 
 def usable(trip: Trip, adapter: Adapter) -> Probe:
@@ -59,7 +60,7 @@ def assignment_of(trip: Trip) -> Assignment:
     """What the agent of this attempt is told; the same whenever it is asked, and nothing is written."""
     step, attempt, layout = trip.step, trip.attempt, trip.rooms.layout
     exchange = layout.exchange(attempt.id)
-    return Assignment(
+    new = Assignment(
         task=_told(step.task),
         prompt=build_prompt(step.task, attempt.feedback),
         workspace=layout.workspace(attempt.id),
@@ -68,6 +69,7 @@ def assignment_of(trip: Trip) -> Assignment:
         result_file=exchange / RESULT,
         report_file=exchange / REPORT,
     )
+    return resumed(attempt, new)
 
 
 def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
@@ -79,8 +81,10 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
     layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
     layout.exchange(attempt.id).mkdir(parents=True, exist_ok=True, mode=0o700)
     assignment = assignment_of(trip)
-    assignment.task_file.write_text(json.dumps(encode(assignment.task), indent=2), encoding="utf-8")
-    assignment.prompt_file.write_text(assignment.prompt, encoding="utf-8")
+    _write(assignment.task_file, json.dumps(encode(assignment.task), indent=2))
+    _write(assignment.prompt_file, assignment.prompt)
+    # What it reported before a pause is in the record of that pause.
+    assignment.report_file.unlink(missing_ok=True)
     launch = adapter.launch(assignment)
     private = trip.rooms.config.private_environment()
     env = for_agent(trip.rooms.environ, private, launch.env_names, launch.env_optional)
@@ -92,7 +96,7 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
     return Order(
         launch=launch,
         limits=Limits(
-            wall_seconds=step.task.timeout_seconds,
+            wall_seconds=seconds_left(step, attempt),
             idle_seconds=step.task.idle_timeout_seconds,
             output_bytes=step.frozen.max_output_bytes,
             grace_seconds=step.frozen.grace_seconds,
@@ -102,3 +106,10 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
         marker=marker_of(trip, layout.launch(attempt.id, name)),
         memory_bytes=step.frozen.memory_cap_mb * MIB,
     )
+
+
+def _write(path: Path, text: str) -> None:
+    """Make a file anew: whatever is there may be a link of an agent's that goes on after a pause."""
+    path.unlink(missing_ok=True)
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from codencer.engine.layout import snapshot_ref
 from codencer.engine.litter import litter_of, without_litter
+from codencer.engine.policies import policy_of
 from codencer.engine.rooms import Entry, Trip
 from codencer.evidence import environment
 from codencer.ledger import Sealable
@@ -21,7 +22,7 @@ from codencer.model.attempt import AttemptState, Ending, FileChange, Snapshot
 from codencer.model.codec import encode
 from codencer.model.event import EventKind
 from codencer.model.step import StepState
-from codencer.policy import load as load_policy
+from codencer.policy import content
 from codencer.workspace import diff, snapshot, validated
 
 
@@ -123,10 +124,16 @@ def _evidence(trip: Trip) -> Iterator[Sealable]:
     yield f"input.{_suffix(step.provenance.original_format)}", original, "text/plain"
     yield "task.json", json.dumps(encode(step.task), indent=2, sort_keys=True).encode(), "application/json"
     yield "environment.json", _environment(trip), "application/json"
+    yield "policy.json", content(policy_of(step)), "application/json"
     yield "prompt.txt", exchange / "prompt.txt", "text/plain"
+    if attempt.pauses:
+        yield "prompt-again.txt", exchange / "prompt-again.txt", "text/plain"
     yield "transcript.jsonl", exchange / "transcript.jsonl", "application/jsonl"
     for folder in layout.launches(attempt.id, "hook"):
         yield from output(folder, f"{folder.name}.")
+    for pause in attempt.pauses:
+        if pause.launch != attempt.launch:
+            yield from output(layout.launch(attempt.id, pause.launch), f"{pause.launch}.")
     if attempt.launch is not None:
         yield from output(layout.launch(attempt.id, attempt.launch), "")
 
@@ -138,7 +145,7 @@ def _environment(trip: Trip) -> bytes:
         git_version=trip.rooms.git_version,
         litter=litter_of(trip),
         policy=step.policy,
-        policy_digest=load_policy(step.policy).digest,
+        policy_digest=policy_of(step).digest,
         base_commit=step.base.commit,
     )
 

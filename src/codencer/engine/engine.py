@@ -17,11 +17,12 @@ import structlog
 
 from codencer import __version__
 from codencer.config import Config
-from codencer.engine import approval, catalogue, reading, runs, steps, storage, trust
+from codencer.engine import approval, catalogue, explaining, reading, runs, steps, storage, trust
 from codencer.engine.addresses import run_address
 from codencer.engine.feed import Feed
 from codencer.engine.housekeeping import keep_house
 from codencer.engine.intake.submission import Submission
+from codencer.engine.landing import Landings, Wish
 from codencer.engine.live import Live, Lookout
 from codencer.engine.opening import open_rooms
 from codencer.engine.reading import LogFile, Whereabouts
@@ -34,11 +35,11 @@ from codencer.model.artifact import Artifact
 from codencer.model.attempt import Attempt
 from codencer.model.event import Event, EventKind
 from codencer.model.gate import Gate
+from codencer.model.landing import Landed, LandForm
 from codencer.model.result import ResultSpec
 from codencer.model.run import Run, RunLabels, RunState
 from codencer.model.step import Step
 from codencer.model.validation import ValidationResult
-from codencer.workspace.land import Form, Landed
 
 log = structlog.get_logger()
 
@@ -49,9 +50,12 @@ THREADS_BESIDE_ATTEMPTS = 8
 class Engine:
     """Addresses are full ids, `RUN/STEP`, unique beginnings or ends, or `latest`."""
 
-    def __init__(self, rooms: Rooms, scheduler: Scheduler, feed: Feed, lookout: Lookout) -> None:
+    def __init__(
+        self, rooms: Rooms, scheduler: Scheduler, landings: Landings, feed: Feed, lookout: Lookout
+    ) -> None:
         self.config = rooms.config
-        self._rooms, self._scheduler, self._feed, self._lookout = rooms, scheduler, feed, lookout
+        self._rooms, self._scheduler, self._landings = rooms, scheduler, landings
+        self._feed, self._lookout = feed, lookout
 
     @classmethod
     @asynccontextmanager
@@ -63,7 +67,8 @@ class Engine:
         rooms = await asyncio.to_thread(open_rooms, config)
         try:
             async with asyncio.TaskGroup() as group:
-                scheduler, feed, lookout = Scheduler(rooms, group), Feed(rooms.ledger), Lookout(rooms)
+                scheduler, landings = Scheduler(rooms, group), Landings(rooms, group)
+                feed, lookout = Feed(rooms.ledger), Lookout(rooms)
 
                 def wake(events: Sequence[Event]) -> None:
                     loop.call_soon_threadsafe(scheduler.observe, events)
@@ -72,12 +77,13 @@ class Engine:
                 unsubscribe = rooms.ledger.subscribe(wake)
                 body = {"version": __version__, "pid": os.getpid(), "mode": mode(config)}
                 await rooms.ledger.write(lambda tx: tx.append(EventKind.DAEMON_STARTED, body))
+                landings.recover()
                 resumed = await scheduler.recover()
                 log.info("the engine is open", event_name="engine.open", resumed=resumed)
                 dispatching = group.create_task(scheduler.run())
                 housekeeping = group.create_task(keep_house(rooms))
                 try:
-                    yield cls(rooms, scheduler, feed, lookout)
+                    yield cls(rooms, scheduler, landings, feed, lookout)
                 finally:
                     lookout.close()
                     housekeeping.cancel()
@@ -185,11 +191,10 @@ class Engine:
         return await steps.retry(self._rooms, address, actor, adapter=adapter, feedback=feedback, force=force)
 
     async def land(
-        self, address: str, actor: str, *, form: Form, target: str | None, checkout: str, force: bool
+        self, address: str, actor: str, *, form: LandForm, target: str | None, checkout: str, force: bool
     ) -> Landed:
-        return await steps.land(
-            self._rooms, address, actor, form=form, target=target, checkout=checkout, force=force
-        )
+        wish = Wish(form=LandForm(form), target=target, checkout=Path(checkout), force=force)
+        return await self._landings.land(address, actor, wish)
 
     def events(
         self, *, after: int = 0, run: str | None = None, step: str | None = None
@@ -206,6 +211,15 @@ class Engine:
     async def decide(self, address: str, answer: approval.Answer, actor: str) -> Gate:
         """Approve or reject what a gate asks about."""
         return await approval.decide(self._rooms, address, answer, actor)
+
+    async def check_policy(self, text: str, source: str) -> explaining.Checked:
+        return await asyncio.to_thread(explaining.check_policy, text, source)
+
+    async def explain_policy(self, address: str) -> explaining.Explanation:
+        return await explaining.explain(self._rooms, address)
+
+    async def try_policy(self, address: str, text: str, source: str) -> explaining.Trial:
+        return await explaining.try_policy(self._rooms, address, text, source)
 
     async def adapters(self) -> list[dict[str, Any]]:
         return await asyncio.to_thread(catalogue.adapters, self.config)
@@ -233,7 +247,7 @@ class Engine:
         """
         await self.list_runs()
         problems = [] if self._rooms.ledger.problem is None else [self._rooms.ledger.problem]
-        problems += self._scheduler.problems()
+        problems += self._scheduler.problems() + self._landings.problems()
         return {"status": "degraded", "problems": problems} if problems else {"status": "ok"}
 
     async def counts(self) -> dict[str, int]:

@@ -22,8 +22,6 @@ from codencer.model.gate import GateState
 from codencer.model.step import SUCCESSFUL_STATES, Step
 from codencer.workspace.refs import beyond, delete_refs, list_refs
 
-EVENTS_READ = 500
-
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
@@ -131,16 +129,7 @@ def _judge(queries: Queries, period: Period, now_us: int) -> tuple[list[Judged],
 
 def _landed(queries: Queries, step: Step) -> set[str]:
     """The attempts of a step whose work was brought to the user."""
-    found: set[str] = set()
-    after = 0
-    while batch := queries.events(after=after, step_id=step.id, limit=EVENTS_READ):
-        after = batch[-1].seq
-        found |= {
-            each.attempt_id
-            for each in batch
-            if each.kind is EventKind.STEP_LANDED and each.attempt_id is not None
-        }
-    return found
+    return {each.attempt_id for each in queries.landings(step.id) if each.attempt_id is not None}
 
 
 async def _bases(rooms: Rooms, refs: Mapping[str, str], old: set[str], *, dry_run: bool) -> list[str]:

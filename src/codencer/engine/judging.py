@@ -193,11 +193,13 @@ def _nothing() -> None:
 
 def _guard(trip: Trip) -> Guard | None:
     """Ignored files below protected paths go, too, when they are younger than the agent's launch."""
-    globs, launch = trip.step.task.protected_paths, trip.attempt.launch
-    if not globs or launch is None:
+    globs = trip.step.task.protected_paths
+    if not globs or trip.attempt.launch is None:
         return None
-    folder = trip.rooms.layout.launch(trip.attempt.id, launch)
-    return Guard(globs=globs, since_ns=(folder / "launch.json").stat().st_mtime_ns)
+    # The first one that was set up: after a pause there are several.
+    orders = (folder / "launch.json" for folder in trip.rooms.layout.launches(trip.attempt.id, "agent"))
+    since_ns = min(order.stat().st_mtime_ns for order in orders if order.exists())
+    return Guard(globs=globs, since_ns=since_ns)
 
 
 def _is_inside(path: Path, workspace: Path) -> bool:

@@ -3,13 +3,14 @@
 import asyncio
 from pathlib import Path
 
+from codencer.engine.layout import launch_number
 from codencer.engine.memory_cap import explained
 from codencer.engine.rooms import Trip
 from codencer.model.launch import ExitReason, ExitRecord
 from codencer.process.launches import Launcher, Order
 
 MOST_TRIES = 3
-"""For a hook or a validation whose supervisor is killed again and again, as by a lack of memory."""
+"""For a launch whose supervisor is killed again and again, as by a lack of memory."""
 
 
 class Interrupted(Exception):
@@ -22,15 +23,21 @@ async def supervise(trip: Trip, folder: Path, order: Order) -> ExitRecord | None
     Raises:
         Interrupted: its supervisor left none or never came up, for the first times.
     """
-    launcher = trip.rooms.launcher
-    await asyncio.to_thread(launcher.start, folder, order)
+    await asyncio.to_thread(trip.rooms.launcher.start, folder, order)
     record = await watch(trip, folder, order.marker)
-    cut_off = record is None or (
-        record.reason is ExitReason.NOT_STARTED and await asyncio.to_thread(never_began, launcher, folder)
-    )
-    if cut_off and not trip.cancelled and _number(folder) < MOST_TRIES:
+    vanished = record is None and launch_number(folder.name) < MOST_TRIES
+    if not trip.cancelled and (vanished or await never_came_up(trip, folder, record)):
         raise Interrupted
     return record
+
+
+async def never_came_up(trip: Trip, folder: Path, record: ExitRecord | None) -> bool:
+    """Whether a launch is to be made again: its supervisor died before its claim, for the first times."""
+    if record is None or record.reason is not ExitReason.NOT_STARTED:
+        return False
+    if launch_number(folder.name) >= MOST_TRIES:
+        return False
+    return await asyncio.to_thread(never_began, trip.rooms.launcher, folder)
 
 
 async def watch(trip: Trip, folder: Path, marker: str) -> ExitRecord | None:
@@ -70,11 +77,7 @@ async def clear_away(trip: Trip, kind: str) -> int:
         await asyncio.to_thread(launcher.stop, folder)
         if await launcher.finished(folder) is None:
             await asyncio.to_thread(launcher.sweep, folder, marker_of(trip, folder))
-    return 1 + max(map(_number, folders), default=0)
-
-
-def _number(folder: Path) -> int:
-    return int(folder.name.rpartition("-")[2])
+    return 1 + max((launch_number(each.name) for each in folders), default=0)
 
 
 def never_began(launcher: Launcher, folder: Path) -> bool:

@@ -55,15 +55,19 @@ class Layout:
     def launches(self, attempt_id: str, kind: str) -> list[Path]:
         """Launch folders of one kind, oldest first; a repeated launch has a higher number."""
         found = self.attempt_folder(attempt_id).glob(f"{kind}-*")
-        numbered = {folder: folder.name.rpartition("-")[2] for folder in found}
         # A temporary folder beside them may be left of a daemon that was killed.
-        return sorted(
-            (each for each in numbered if numbered[each].isdecimal()), key=lambda f: int(numbered[f])
-        )
+        numbered = {folder: number for folder in found if (number := launch_number(folder.name))}
+        return sorted(numbered, key=numbered.__getitem__)
 
     def make(self) -> None:
         for folder in (self.state, self.artifacts, self.workspaces, self.trash):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def launch_number(name: str) -> int:
+    """Which launch of its kind a folder's name is, from 1; 0 when it is none."""
+    number = name.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def snapshot_ref(attempt_id: str) -> str:

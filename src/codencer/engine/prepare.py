@@ -3,6 +3,7 @@
 Re-entered after an interruption it begins anew: a checkout no agent has seen is no work.
 """
 
+import asyncio
 import time
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from codencer.errors import CodencerError, InvalidInput
 from codencer.model.attempt import AgentOutcome, AttemptState, Ending, Provisioning
 from codencer.model.event import EventKind
 from codencer.model.step import StepState
+from codencer.workspace.resume import lay_on
 
 
 async def prepare(trip: Trip) -> None:
@@ -47,4 +49,16 @@ async def _give_up(trip: Trip, ending: Ending, summary: str) -> None:
 
 async def _provision(trip: Trip) -> Provisioning:
     await resolve_awaited(trip)
-    return await provision(trip, agents_ground(trip))
+    ground = agents_ground(trip)
+    provisioning = await provision(trip, ground)
+    if trip.attempt.begins_at is not None:
+        # After what was provisioned has been noted: none of this is that.
+        await asyncio.to_thread(
+            lay_on,
+            trip.rooms.store,
+            trip.step.frozen.git_settings,
+            workspace=ground.workspace,
+            index=ground.index,
+            snapshot=trip.attempt.begins_at,
+        )
+    return provisioning

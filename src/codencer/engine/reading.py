@@ -1,13 +1,14 @@
 """Everything the faces read about a step: result, evidence, diff, logs, whereabouts."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codencer.engine.addresses import identifier, step_address
+from codencer.engine.landing import newest_snapshot
 from codencer.engine.result import Findings, build_result, read_changes
+from codencer.engine.retrying import earlier
 from codencer.engine.rooms import Rooms, the_attempt, the_step
-from codencer.engine.steps import newest_snapshot
 from codencer.engine.validate import not_run
 from codencer.errors import NotFound
 from codencer.ledger import Queries
@@ -64,22 +65,18 @@ async def result(rooms: Rooms, address: str) -> ResultSpec:
     def read(queries: Queries) -> tuple[Step, Attempt | None, Findings]:
         step = find_step(queries, address)
         gates = queries.gates(run_id=step.run_id, state=GateState.OPEN)
+        attempt = _newest(queries, step)
         findings = Findings(
             results=step_validations(queries, step),
             artifacts=step_artifacts(queries, step),
             gate_id=next((gate.id for gate in gates if gate.step_id == step.id), None),
+            before=earlier(queries.attempts(step.id), attempt) if attempt else (),
         )
-        return step, _newest(queries, step), findings
+        return step, attempt, findings
 
     step, attempt, found = await rooms.ledger.read(read)
     changes = await asyncio.to_thread(read_changes, rooms.artifacts, found.artifacts)
-    findings = Findings(
-        results=found.results,
-        changes=changes or (),
-        artifacts=found.artifacts,
-        gate_id=found.gate_id,
-    )
-    return build_result(step, attempt, findings)
+    return build_result(step, attempt, replace(found, changes=changes or ()))
 
 
 async def artifact(rooms: Rooms, address: str) -> tuple[Artifact, Path]:

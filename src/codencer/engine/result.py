@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from codencer.engine.retrying import told
 from codencer.ledger import ArtifactStore
 from codencer.model.artifact import Artifact
 from codencer.model.attempt import Attempt, FileChange
@@ -20,12 +21,13 @@ _ASKS_A_PERSON = frozenset({StepState.NEEDS_APPROVAL, StepState.NEEDS_MANUAL_ATT
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What the newest attempt brought, besides its own row."""
+    """What the newest attempt brought, besides its own row; `before` are those policy tried again after."""
 
     results: Sequence[ValidationResult] = ()
     changes: Sequence[FileChange] = ()
     artifacts: Sequence[Artifact] = ()
     gate_id: str | None = None
+    before: Sequence[Attempt] = ()
 
 
 def read_changes(store: ArtifactStore, artifacts: Sequence[Artifact]) -> list[FileChange] | None:
@@ -81,7 +83,7 @@ def build_result(step: Step, attempt: Attempt | None, findings: Findings) -> Res
         policy=_policy(attempt.verdict),
         gate_id=findings.gate_id,
         needs_human_decision=asks,
-        warnings=_warnings(attempt),
+        warnings=(*map(told, findings.before), *_warnings(attempt)),
         questions=outcome.questions if outcome else (),
         provisioning=attempt.provisioning,
         artifacts=paths,

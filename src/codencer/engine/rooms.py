@@ -42,7 +42,8 @@ Entry = tuple[EventKind, Mapping[str, object]]
 class Trip:
     """One attempt on its walk. `step` and `attempt` are what the ledger said last.
 
-    `stop` is set when a person cancels; whoever waits for a process watches it.
+    `stop` is set when a person cancels; whoever waits for a process watches it. `resting` is set when
+    the walk ends for now because the agent is to go on later.
     """
 
     rooms: Rooms
@@ -50,6 +51,7 @@ class Trip:
     attempt: Attempt
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     timings: dict[str, int] = field(default_factory=dict)
+    resting: bool = False
 
     @property
     def cancelled(self) -> bool:

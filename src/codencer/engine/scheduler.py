@@ -5,26 +5,30 @@ queue mirrors the ledger's pending steps and is fed by its events: nothing is po
 """
 
 import asyncio
+import time
 from collections.abc import Coroutine, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
+from codencer.engine import pausing
 from codencer.engine.admission import Admission, Waiting
 from codencer.engine.bases import awaited
 from codencer.engine.memory import MemoryGuard
 from codencer.engine.releasing import finish_releases
+from codencer.engine.resting import Rests, of_pause, of_retry, turn_of
 from codencer.engine.rooms import Rooms, Trip, the_attempt, the_step
 from codencer.engine.walk import walk
 from codencer.errors import Infrastructure
 from codencer.ledger import Queries, Transaction
-from codencer.model.attempt import Attempt, AttemptState
+from codencer.model.attempt import Attempt, AttemptState, Pause
 from codencer.model.codec import decode
 from codencer.model.event import Event, EventKind
 from codencer.model.ids import IdKind, new_id
 from codencer.model.lifecycle import advance
 from codencer.model.run import Run, RunState
 from codencer.model.step import Step, StepState
+from codencer.model.waiting import NextTry
 
 log = structlog.get_logger()
 
@@ -42,6 +46,9 @@ class Scheduler:
         self._held_up: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
+        self._rests = Rests(self._due)
+        self._asleep: dict[str, Waiting] = {}
+        self._roused: set[str] = set()
         self._closed = False
         self._memory = MemoryGuard(rooms.config.memory_floor_mb, self._news.set)
         self._admission = Admission(
@@ -62,22 +69,24 @@ class Scheduler:
     async def recover(self) -> int:
         """Enter every unfinished attempt again and fill the queue; return how many there were."""
 
-        def read(queries: Queries) -> tuple[list[Attempt], dict[str, Waiting], list[Run]]:
-            pending = {
-                step.id: Waiting.turn(step.run_id, step.frozen, awaited(queries, step.base))
-                for step in queries.pending_steps()
-            }
-            return queries.unfinished_attempts(), pending, queries.runs(state=RunState.PAUSED)
-
-        attempts, pending, paused = await self._rooms.ledger.read(read)
-        self._paused.update(run.id for run in paused)
-        for attempt in attempts:
-            self._starting[attempt.step_id] = Waiting(run_id=attempt.run_id, adapter=attempt.adapter)
-            self._own(self._see_through(attempt.step_id))
-        self._queue.update(pending)
+        left = await self._rooms.ledger.read(_left_over)
+        self._paused.update(run.id for run in left.paused)
+        now = time.time_ns() // 1000
+        for step in left.planned:
+            if step.next_try is not None:
+                self._plan(step.id, step.next_try, turn_of(step, step.next_try), step.next_try.wait.left(now))
+        for step, attempt in left.unfinished:
+            if attempt.pause is not None and not step.cancel_requested:
+                self._rest(
+                    step.id, attempt.pause, pausing.turn_of(step, attempt), attempt.pause.wait.left(now)
+                )
+                continue
+            self._starting[step.id] = Waiting(run_id=attempt.run_id, adapter=attempt.adapter)
+            self._own(self._see_through(step.id))
+        self._queue.update(left.pending)
         self._own(finish_releases(self._rooms))
         self._news.set()
-        return len(attempts)
+        return len(left.unfinished)
 
     def observe(self, events: Sequence[Event]) -> None:
         """Follow the ledger; called on the event loop after each commit."""
@@ -85,6 +94,14 @@ class Scheduler:
             match event.kind:
                 case EventKind.STEP_SUBMITTED | EventKind.STEP_RETRIED:
                     self._enqueue(event)
+                case EventKind.STEP_RETRY_PLANNED:
+                    planned = decode(NextTry, event.body["next_try"])
+                    turn = decode(Waiting, event.body["turn"])
+                    self._plan(event.step_id or "", planned, turn, planned.wait.microseconds / 1_000_000)
+                case EventKind.AGENT_PAUSED:
+                    pause = decode(Pause, event.body["pause"])
+                    turn = decode(Waiting, event.body["turn"])
+                    self._rest(event.step_id or "", pause, turn, pause.wait.microseconds / 1_000_000)
                 case EventKind.CANCEL_REQUESTED:
                     self._cancel(event.step_id or "")
                 case EventKind.STEP_SETTLED:
@@ -100,13 +117,15 @@ class Scheduler:
         while not self._closed:
             await self._news.wait()
             self._news.clear()
-            while (step_id := await self._next()) is not None:
+            while (step_id := self._to_rouse() or await self._next()) is not None:
                 self._starting[step_id] = self._queue.pop(step_id)
+                self._asleep.pop(step_id, None)
                 self._own(self._see_through(step_id))
 
     def close(self) -> None:
         """Stop dispatching; agents under way go on without the daemon."""
         self._closed = True
+        self._rests.close()
         self._memory.rest()
         self._news.set()
 
@@ -118,12 +137,38 @@ class Scheduler:
     def _enqueue(self, event: Event) -> None:
         self._queue[event.step_id or ""] = decode(Waiting, event.body["turn"])
 
+    def _plan(self, step_id: str, planned: NextTry, turn: Waiting, seconds: float) -> None:
+        self._rests.begin(step_id, turn, seconds, of_retry(planned, turn.adapter))
+
+    def _rest(self, step_id: str, pause: Pause, turn: Waiting, seconds: float) -> None:
+        self._asleep[step_id] = turn
+        self._rests.begin(step_id, turn, seconds, of_pause(pause, turn.adapter))
+
+    def _due(self, step_id: str, turn: Waiting) -> None:
+        # It is older than whatever has not begun yet.
+        others = dict(self._queue)
+        self._queue.clear()
+        self._queue.update({step_id: turn} | others)
+        self._news.set()
+
+    def _to_rouse(self) -> str | None:
+        """A resting attempt that was cancelled. It takes nobody's turn: no agent is started for it."""
+        ready = (each for each in self._roused if each in self._queue and each not in self._starting)
+        if (step_id := next(ready, None)) is not None:
+            self._roused.discard(step_id)
+        return step_id
+
     def _cancel(self, step_id: str) -> None:
+        if (turn := self._asleep.get(step_id)) is not None:
+            self._rests.end(step_id)
+            self._queue[step_id] = turn
+            self._roused.add(step_id)
         if trip := self._trips.get(step_id):
             trip.stop.set()
 
     def _settled(self, step_id: str) -> None:
         self._queue.pop(step_id, None)
+        self._rests.end(step_id)
         for waiter, waiting in self._queue.items():
             if waiting.behind == step_id:
                 self._queue[waiter] = replace(waiting, behind=None)
@@ -194,19 +239,13 @@ class Scheduler:
 
         def write(tx: Transaction) -> Trip | None:
             step = the_step(tx, step_id)
-            if step.state is not StepState.PENDING:
+            if step.state not in (StepState.PENDING, StepState.FAILED_RETRYABLE):
                 return None
             run = tx.run(step.run_id)
             if run is not None and run.state is RunState.CREATED:
                 moved = {"state": advance(run.state, RunState.RUNNING), "actor": "bridge", "reason": ""}
                 tx.append(EventKind.RUN_ADVANCED, moved, run_id=run.id)
-            body = {
-                "number": step.attempts + 1,
-                "adapter": step.frozen.adapter.name,
-                "requested_adapter": step.adapter,
-                "feedback": step.feedback,
-                "step_state": advance(step.state, StepState.DISPATCHING),
-            }
+            body = {**_opening(step), "step_state": advance(step.state, StepState.DISPATCHING)}
             ids = {"run_id": step.run_id, "step_id": step.id, "attempt_id": attempt_id}
             tx.append(EventKind.ATTEMPT_STARTED, body, **ids)
             return Trip(self._rooms, the_step(tx, step_id), the_attempt(tx, attempt_id))
@@ -221,9 +260,46 @@ class Scheduler:
         """Why a step that should go on does not: it is queued, or its attempt is held up."""
         if step.id in self._held_up and not step.settled:
             return f"held up, and tried again by itself: {self._held_up[step.id]}"
-        return self._admission.reason(step.id, self._memory.shortage)
+        return self._rests.reason(step.id) or self._admission.reason(step.id, self._memory.shortage)
 
     def let_go(self) -> None:
         """Stop waiting for attempts under way; their supervisors go on without the daemon."""
         for task in self._tasks:
             task.cancel()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LeftOver:
+    """What an earlier daemon had not brought to its end."""
+
+    unfinished: list[tuple[Step, Attempt]]
+    planned: list[Step]
+    pending: dict[str, Waiting]
+    paused: list[Run]
+
+
+def _left_over(queries: Queries) -> _LeftOver:
+    unfinished = queries.unfinished_attempts()
+    return _LeftOver(
+        unfinished=[(the_step(queries, attempt.step_id), attempt) for attempt in unfinished],
+        planned=queries.tried_again_steps(),
+        pending={
+            step.id: Waiting.turn(step.run_id, step.frozen, awaited(queries, step.base))
+            for step in queries.pending_steps()
+        },
+        paused=queries.runs(state=RunState.PAUSED),
+    )
+
+
+def _opening(step: Step) -> dict[str, object]:
+    """What the next attempt of a step is to be: as it was submitted, or as its policy has planned."""
+    planned, fallback = step.next_try, step.next_try.fallback if step.next_try else 0
+    return {
+        "number": step.attempts + 1,
+        "adapter": step.frozen.agent(fallback).name,
+        "requested_adapter": step.task.fallback_adapters[fallback - 1] if fallback else step.adapter,
+        "feedback": planned.feedback if planned else step.feedback,
+        "tries": planned.tries if planned else 1,
+        "fallback": fallback,
+        "begins_at": planned.begins_at if planned else None,
+    }

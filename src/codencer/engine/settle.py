@@ -7,29 +7,32 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from codencer.engine.collect import seal
-from codencer.engine.facts import gather
-from codencer.engine.result import Findings, build_result, read_changes
-from codencer.engine.rooms import Entry, Trip
-from codencer.engine.runs import hold_run
-from codencer.engine.validate import not_run
+from codencer.engine.knowing import JUDGED, Known, facts_of, known_of
+from codencer.engine.policies import policy_of
+from codencer.engine.resting import turn_of
+from codencer.engine.result import Findings, build_result
+from codencer.engine.retrying import plan, told
+from codencer.engine.rooms import Entry, Trip, the_step
+from codencer.engine.runs import cancel_step, hold_run
 from codencer.evidence import manifest
+from codencer.ledger import Transaction
 from codencer.model.artifact import Artifact
 from codencer.model.attempt import Attempt, AttemptState, Ending
 from codencer.model.codec import encode
 from codencer.model.event import EventKind
 from codencer.model.ids import IdKind, new_id
 from codencer.model.lifecycle import advance, derive_state, is_retryable
-from codencer.model.policy import Decision, Facts, Verdict
+from codencer.model.policy import Facts, Verdict
 from codencer.model.step import SUCCESSFUL_STATES, StepState
 from codencer.model.task import Severity
 from codencer.model.validation import ValidationResult
+from codencer.model.waiting import NextTry
 from codencer.policy import evaluate
-from codencer.policy import load as load_policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,7 @@ class Conclusion:
     facts: Facts
     verdict: Verdict | None
     gate_id: str | None
+    next_try: NextTry | None
 
 
 async def settle(trip: Trip, fault: str = "") -> None:
@@ -49,57 +53,69 @@ async def settle(trip: Trip, fault: str = "") -> None:
     if trip.attempt.state is AttemptState.ENDED:
         return
     began = time.monotonic_ns()
-    artifacts = await trip.rooms.ledger.read(lambda queries: queries.artifacts(trip.attempt.id))
-    results = await _results(trip)
-    changes = await asyncio.to_thread(read_changes, trip.rooms.artifacts, artifacts)
-    facts = gather(trip.step, trip.attempt, changes, results, artifacts)
-    conclusion = _conclude(trip, facts, results, fault)
+    known = await trip.rooms.ledger.read(lambda queries: known_of(queries, trip.step, trip.attempt))
+    changes, facts = await asyncio.to_thread(facts_of, trip.rooms, policy_of(trip.step), known)
+    conclusion = _conclude(trip, facts, known, fault)
     trip.timings["settle"] = (time.monotonic_ns() - began) // 1_000_000
     findings = Findings(
-        results=results, changes=changes or (), artifacts=artifacts, gate_id=conclusion.gate_id
+        results=known.results,
+        changes=changes or (),
+        artifacts=known.artifacts,
+        gate_id=conclusion.gate_id,
+        before=known.before,
     )
     sealed = await asyncio.to_thread(_seal_result, trip, conclusion, findings)
-    gated = conclusion.gate_id is not None
-    await trip.record(
-        *_entries(trip, conclusion, sealed),
-        also=partial(hold_run, run_id=trip.step.run_id) if gated else None,
-    )
+    await trip.record(*_entries(trip, conclusion, sealed), also=_also(trip, conclusion))
 
 
-async def _results(trip: Trip) -> list[ValidationResult]:
-    done = await trip.rooms.ledger.read(lambda queries: queries.validations(trip.attempt.id))
-    return done + [not_run(spec) for spec in trip.step.task.validations[len(done) :]]
-
-
-def _conclude(
-    trip: Trip,
-    facts: Facts,
-    results: Sequence[ValidationResult],
-    fault: str,
-) -> Conclusion:
-    outcome = trip.attempt.outcome
+def _conclude(trip: Trip, facts: Facts, known: Known, fault: str) -> Conclusion:
+    step, attempt, outcome = trip.step, trip.attempt, trip.attempt.outcome
     ending = outcome.ending if outcome else Ending.UNPREPARED
     if fault:
         ending = Ending.UNPREPARED
     elif trip.cancelled:
         ending = Ending.CANCELLED
-    verdict = None
-    if ending is Ending.SUCCEEDED:
-        verdict = evaluate(load_policy(trip.step.policy), facts)
+    policy = policy_of(step)
+    verdict = evaluate(policy, facts) if ending in JUDGED else None
     state = derive_state(
         ending,
         verdict.decision if verdict else None,
         error_failed=bool(facts.failed_validations),
         warning_failed=bool(facts.failed_warnings),
     )
+    summary = fault or _summary(attempt, ending, state, verdict, known.results)
+    next_try = None
+    if verdict and state is StepState.FAILED_RETRYABLE:
+        now = time.time_ns() // 1000
+        next_try = plan(step, attempt, policy, verdict, cause=summary, now=now)
     return Conclusion(
         state=state,
         ending=ending,
-        summary=fault or _summary(trip.attempt, ending, state, verdict, results),
+        summary=_with_the_first(summary, state, known.before),
         facts=facts,
         verdict=verdict,
-        gate_id=new_id(IdKind.GATE) if verdict and verdict.decision is Decision.GATE else None,
+        gate_id=new_id(IdKind.GATE) if state is StepState.NEEDS_APPROVAL else None,
+        next_try=next_try,
     )
+
+
+def _with_the_first(summary: str, state: StepState, before: Sequence[Attempt]) -> str:
+    """A failure after several attempts also says what the first one met."""
+    return f"{summary}; {told(before[0])}" if before and state not in SUCCESSFUL_STATES else summary
+
+
+def _also(trip: Trip, conclusion: Conclusion) -> Callable[[Transaction], None] | None:
+    """What concerns more than the attempt, and is written with it."""
+    if conclusion.gate_id is not None:
+        return partial(hold_run, run_id=trip.step.run_id)
+    return partial(_cancelled_meanwhile, step_id=trip.step.id) if conclusion.next_try else None
+
+
+def _cancelled_meanwhile(tx: Transaction, step_id: str) -> None:
+    """A cancel that came while the next attempt was being planned holds for it, too."""
+    step = the_step(tx, step_id)
+    if step.cancel_requested:
+        cancel_step(tx, step, "bridge", "cancelled on request")
 
 
 def _summary(
@@ -113,12 +129,12 @@ def _summary(
     said = attempt.outcome.summary if attempt.outcome else ""
     if ending is Ending.CANCELLED:
         return "cancelled; what the agent had done is in the snapshot" if attempt.snapshot else "cancelled"
-    if verdict is None:
+    if verdict is None or ending is not Ending.SUCCEEDED:
         return (attempt.outcome.error if attempt.outcome else "") or said
     if state in SUCCESSFUL_STATES:
         return said
-    if state is StepState.FAILED_VALIDATION:
-        failed = [each for each in results if each.severity is Severity.ERROR and not each.passed]
+    failed = [each for each in results if each.severity is Severity.ERROR and not each.passed]
+    if failed and state in (StepState.FAILED_VALIDATION, StepState.FAILED_RETRYABLE):
         return "; ".join(_failure(each) for each in failed)
     return "; ".join(verdict.reasons)
 
@@ -153,7 +169,7 @@ def _seal_result(trip: Trip, conclusion: Conclusion, findings: Findings) -> list
         [*findings.artifacts, described],
         base_commit=step.base.commit,
         policy=step.policy,
-        policy_digest=load_policy(step.policy).digest,
+        policy_digest=policy_of(step).digest,
     )
     return seal(
         trip,
@@ -181,10 +197,14 @@ def _entries(trip: Trip, conclusion: Conclusion, sealed: Sequence[Artifact]) -> 
         "timings": trip.timings,
         "attempt_state": advance(trip.attempt.state, AttemptState.ENDED),
     }
+    entries.append((EventKind.ATTEMPT_ENDED, ended))
     settled = {
         "step_state": advance(trip.step.state, conclusion.state),
         "summary": conclusion.summary,
-        "retryable": is_retryable(conclusion.ending, conclusion.state),
         "reason": conclusion.ending,
     }
-    return [*entries, (EventKind.ATTEMPT_ENDED, ended), (EventKind.STEP_SETTLED, settled)]
+    if conclusion.next_try is not None:
+        again = {"next_try": conclusion.next_try, "turn": turn_of(trip.step, conclusion.next_try)}
+        return [*entries, (EventKind.STEP_RETRY_PLANNED, settled | again)]
+    retryable = is_retryable(conclusion.ending, conclusion.state)
+    return [*entries, (EventKind.STEP_SETTLED, {**settled, "retryable": retryable})]

@@ -1,4 +1,4 @@
-"""Commands on steps: submit, cancel, retry, land."""
+"""Commands on steps: submit, cancel, retry."""
 
 import asyncio
 import hashlib
@@ -13,24 +13,21 @@ from codencer.engine.addresses import run_address, step_address
 from codencer.engine.admission import Waiting
 from codencer.engine.intake.parse import parse
 from codencer.engine.intake.submission import Submission
+from codencer.engine.policies import find_policy
 from codencer.engine.rooms import Rooms, the_step
 from codencer.engine.runs import cancel_step, open_gates, refuse_finished, release_run, void_gate
 from codencer.engine.selection import select_adapter
 from codencer.engine.trust import require_trust
-from codencer.errors import Conflict, InvalidInput, NotFound
+from codencer.errors import Conflict, InvalidInput
 from codencer.ledger import Queries, Transaction
 from codencer.locate import Repository, find_repository
-from codencer.model.attempt import Attempt
 from codencer.model.event import EventKind
 from codencer.model.ids import IdKind, check_name, new_id
 from codencer.model.lifecycle import advance
 from codencer.model.run import RunLabels
 from codencer.model.step import SUCCESSFUL_STATES, AdapterSettings, Base, FrozenSettings, Step, StepState
 from codencer.model.task import TaskSpec
-from codencer.policy import load as load_policy
 from codencer.workspace.git import read_settings
-from codencer.workspace.land import Form, Landed, LandRequest
-from codencer.workspace.land import land as land_changes
 from codencer.workspace.overlay import capture
 from codencer.workspace.provision import read_provisioning
 
@@ -135,8 +132,10 @@ def _freeze(
     project = configuration.for_checkout(rooms.config, repository.top)
     provisioning = read_provisioning(repository.top)
     requested, adapter = select_adapter(project, task)
-    require_trust(project, repository, adapter, provisioning, grant=submission.trust)
-    policy = load_policy(task.policy_bundle or project.default_policy).name
+    fallbacks = tuple(select_adapter(project, task, name)[1] for name in task.fallback_adapters)
+    for each in (adapter, *fallbacks):
+        require_trust(project, repository, each, provisioning, grant=submission.trust)
+    policy = find_policy(repository.top, task.policy_bundle or project.default_policy)
     frozen = FrozenSettings(
         checkout=str(repository.top),
         adapter=adapter,
@@ -147,8 +146,10 @@ def _freeze(
         memory_cap_mb=project.memory_cap_mb,
         overlays=_capture_overlays(rooms, task, repository),
         priority=_priority(submission),
+        fallbacks=fallbacks,
+        policy=policy,
     )
-    return requested, policy, frozen
+    return requested, policy.name, frozen
 
 
 def _capture_overlays(rooms: Rooms, task: TaskSpec, repository: Repository) -> dict[str, str]:
@@ -267,45 +268,3 @@ def _refuse_retry(queries: Queries, step: Step, force: bool) -> None:
         raise Conflict(f"step {step.id} is {step.state}: it can be tried again once it is settled")
     if step.state in SUCCESSFUL_STATES and not force:
         raise Conflict(f"step {step.id} is {step.state}; --force tries it again nevertheless")
-
-
-async def land(
-    rooms: Rooms, address: str, actor: str, *, form: Form, target: str | None, checkout: str, force: bool
-) -> Landed:
-    """Bring a step's changes to the user: a commit, a branch or a patch.
-
-    Raises:
-        Conflict: the step is unsettled or unsuccessful (unless `force`), or the changes do not
-            fit; nothing has changed then.
-    """
-
-    def read(queries: Queries) -> tuple[Step, Attempt | None]:
-        step = the_step(queries, step_address(queries, address))
-        return step, newest_snapshot(queries.attempts(step.id))
-
-    step, attempt = await rooms.ledger.read(read)
-    if not step.settled:
-        raise Conflict(f"step {step.id} is {step.state}; wait until it is settled")
-    if step.state not in SUCCESSFUL_STATES and not force:
-        raise Conflict(f"step {step.id} is {step.state}; --force lands it nevertheless")
-    if attempt is None or attempt.snapshot is None or step.base.commit is None:
-        raise NotFound(f"step {step.id} has no snapshot to land: it left none, or it has expired")
-    request = LandRequest(
-        base=step.base.commit,
-        snapshot_tree=attempt.snapshot.tree,
-        message=f"{step.title}\n\nCodencer-Step: {step.id}\nCodencer-Attempt: {attempt.id}\n",
-        form=form,
-        target=target,
-        checkout=Path(checkout),
-    )
-    landed = await asyncio.to_thread(land_changes, rooms.store, step.frozen.git_settings, request)
-    body = {"actor": actor, "form": form, "target": landed.target, "commit": landed.commit}
-    ids = {"run_id": step.run_id, "step_id": step.id, "attempt_id": attempt.id}
-    await rooms.ledger.write(lambda tx: tx.append(EventKind.STEP_LANDED, body, **ids))
-    return landed
-
-
-def newest_snapshot(attempts: list[Attempt]) -> Attempt | None:
-    """The newest attempt that left a snapshot which has not expired."""
-    there = (each for each in reversed(attempts) if each.snapshot is not None and not each.snapshot.expired)
-    return next(there, None)

@@ -11,7 +11,7 @@ from codencer.engine.rooms import Trip
 from codencer.model.attempt import AgentOutcome
 from codencer.model.codec import encode
 from codencer.model.launch import ExitRecord
-from codencer.model.ports import Adapter
+from codencer.model.ports import Adapter, Parser
 
 CHUNK_BYTES = 256 * 1024
 TRANSCRIPT_BYTES = 16 * 1024 * 1024
@@ -26,16 +26,23 @@ def read_outcome(trip: Trip, adapter: Adapter, folder: Path, record: ExitRecord 
     left = TRANSCRIPT_BYTES
     exchange = trip.rooms.layout.exchange(trip.attempt.id)
     with (exchange / "transcript.jsonl").open("w", encoding="utf-8") as transcript:
-        # The closing newline ends a last line that the agent left open.
-        for data in chain(_chunks(folder / "stdout"), (b"\n",)):
-            for event in parser.feed(data):
-                if left > 0:
-                    left -= transcript.write(json.dumps(encode(event)) + "\n")
+        for part, reader in [*_before(trip, adapter, folder), (folder, parser)]:
+            # The closing newline ends a last line that the agent left open.
+            for data in chain(_chunks(part / "stdout"), (b"\n",)):
+                for event in reader.feed(data):
+                    if left > 0:
+                        left -= transcript.write(json.dumps(encode(event)) + "\n")
     return parser.finish(
         record,
         _left(exchange / RESULT, LARGEST_FRAGMENT_BYTES),
         _left(exchange / REPORT, LARGEST_REPORT_BYTES),
     )
+
+
+def _before(trip: Trip, adapter: Adapter, folder: Path) -> list[tuple[Path, Parser]]:
+    """The launches of this attempt that ended in a pause, each to be read by a parser of its own."""
+    names = [pause.launch for pause in trip.attempt.pauses if pause.launch != folder.name]
+    return [(trip.rooms.layout.launch(trip.attempt.id, name), adapter.parser()) for name in names]
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

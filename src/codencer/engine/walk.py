@@ -15,6 +15,7 @@ from codencer.engine.rooms import Stage, Trip
 from codencer.engine.settle import settle
 from codencer.engine.validate import validate
 from codencer.errors import Busy, CodencerError, IncompatibleVersion, LedgerFailed, StorageFailed
+from codencer.model.attempt import AttemptState
 
 log = structlog.get_logger()
 
@@ -25,7 +26,8 @@ async def walk(trip: Trip) -> None:
     """Take one attempt from wherever it stands to its end.
 
     A fault of the bridge settles the step as failed_bridge and leaves the workspace where it
-    is. If not even that can be written, the attempt stays unfinished and is entered again.
+    is. If not even that can be written, or a full disk keeps the work from being made safe, the
+    attempt stays unfinished and is entered again; so it is when its agent rests.
 
     Raises:
         Infrastructure: it is unfinished; an agent under way goes on.
@@ -33,9 +35,13 @@ async def walk(trip: Trip) -> None:
     try:
         for stage in STAGES:
             await stage(trip)
+            if trip.resting:
+                return
     except (StorageFailed, LedgerFailed, Busy, IncompatibleVersion) as fault:
         if trip.attempt.outcome is None:
             raise  # an agent may be at work: it is no reason to end it that its story cannot be written down
+        if trip.attempt.state is AttemptState.COLLECTING and isinstance(fault, StorageFailed):
+            raise  # its work can be made safe as soon as there is room for it
         await _give_up(trip, fault)
     except Exception as fault:  # noqa: BLE001  (the top of an attempt's task)
         # Also a defect of ours: the step must settle, and its user be told, not wait for ever.

@@ -49,7 +49,7 @@ UPDATE steps SET
     state = json_extract(:body, '$.step_state'),
     adapter = coalesce(json_extract(:body, '$.adapter'), adapter),
     feedback = json_extract(:body, '$.feedback'), revision = revision + 1, cancel_requested = 0,
-    summary = '', reason = '', retryable = 0, updated_at = :at
+    summary = '', reason = '', retryable = 0, next_try = NULL, updated_at = :at
 WHERE id = :step_id AND run_id = :run_id;
 UPDATE submissions SET frozen = CASE
     WHEN json_extract(:body, '$.adapter_settings') IS NULL THEN frozen
@@ -61,11 +61,25 @@ WHERE step_id = :step_id;
 UPDATE steps SET
     state = json_extract(:body, '$.step_state'), summary = json_extract(:body, '$.summary'),
     retryable = json_extract(:body, '$.retryable'), reason = json_extract(:body, '$.reason'),
-    updated_at = :at
+    next_try = NULL, updated_at = :at
 WHERE id = :step_id AND run_id = :run_id;
+
+-- name: step.retry_planned
+UPDATE steps SET
+    state = json_extract(:body, '$.step_state'), summary = json_extract(:body, '$.summary'),
+    reason = json_extract(:body, '$.reason'), retryable = 1,
+    next_try = json_extract(:body, '$.next_try'), updated_at = :at
+WHERE id = :step_id AND run_id = :run_id;
+
+-- name: step.landing
+UPDATE steps SET landing = :seq, updated_at = :at WHERE id = :step_id AND run_id = :run_id;
+
+-- name: step.landing_undone
+UPDATE steps SET landing = NULL, updated_at = :at WHERE id = :step_id AND run_id = :run_id;
 
 -- name: step.landed
 UPDATE steps SET
+    landing = NULL,
     landed = json_insert(landed, '$[#]', concat_ws(' ',
         json_extract(:body, '$.form'), json_extract(:body, '$.target'), json_extract(:body, '$.commit')
     )),
@@ -73,17 +87,21 @@ UPDATE steps SET
 WHERE id = :step_id AND run_id = :run_id;
 
 -- name: attempt.started
+-- Of an older event each attempt was one that a person asked for.
 INSERT INTO attempts (
-    id, seq, step_id, run_id, number, state, adapter, requested_adapter, feedback, created_at, updated_at
+    id, seq, step_id, run_id, number, state, adapter, requested_adapter, feedback, tries, fallback,
+    begins_at, created_at, updated_at
 )
 VALUES (
     :attempt_id, :seq, :step_id, :run_id, json_extract(:body, '$.number'), 'preparing',
     json_extract(:body, '$.adapter'), json_extract(:body, '$.requested_adapter'),
-    json_extract(:body, '$.feedback'), :at, :at
+    json_extract(:body, '$.feedback'), coalesce(json_extract(:body, '$.tries'), 1),
+    coalesce(json_extract(:body, '$.fallback'), 0), json_extract(:body, '$.begins_at'), :at, :at
 );
 UPDATE steps SET
     state = json_extract(:body, '$.step_state'), attempts = json_extract(:body, '$.number'),
-    latest_attempt_id = :attempt_id, updated_at = :at
+    latest_attempt_id = :attempt_id, summary = '', reason = '', retryable = 0, next_try = NULL,
+    updated_at = :at
 WHERE id = :step_id AND run_id = :run_id;
 
 -- name: workspace.ready
@@ -106,6 +124,11 @@ UPDATE attempts SET
 WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
 UPDATE steps SET state = json_extract(:body, '$.step_state'), updated_at = :at
 WHERE id = :step_id AND run_id = :run_id;
+
+-- name: agent.paused
+UPDATE attempts SET
+    pauses = json_insert(pauses, '$[#]', json(json_extract(:body, '$.pause'))), updated_at = :at
+WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
 
 -- name: agent.exited
 UPDATE attempts SET

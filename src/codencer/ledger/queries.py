@@ -74,6 +74,10 @@ class Queries:
         """Steps of all runs in state `pending`, in order of submission."""
         return [build(Step, row) for row in self._all("pending_steps")]
 
+    def tried_again_steps(self) -> list[Step]:
+        """Steps of all runs that wait for an attempt policy has planned, in order of submission."""
+        return [build(Step, row) for row in self._all("tried_again_steps")]
+
     def attempt(self, attempt_id: str) -> Attempt | None:
         row = self._one("attempt", id=attempt_id)
         return build(Attempt, row) if row else None
@@ -154,6 +158,14 @@ class Queries:
         else:
             rows = self._all("events", after=after, limit=limit)
         return [build(Event, row) for row in rows]
+
+    def unfinished_landings(self) -> list[Event]:
+        """The `step.landing` of every landing that was cut off or is under way, oldest first."""
+        return [build(Event, row) for row in self._all("unfinished_landings")]
+
+    def landings(self, step_id: str) -> list[Event]:
+        """The `step.landed` of everything of a step that was brought to the user, oldest first."""
+        return [build(Event, row) for row in self._all("landings", step_id=step_id)]
 
     def head(self) -> tuple[int, str]:
         """The seq and hash of the last event; 0 and the genesis hash when there is none."""

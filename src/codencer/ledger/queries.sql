@@ -7,6 +7,9 @@ VALUES (:seq, :v, :at, :run_id, :step_id, :attempt_id, :kind, :body, :prev_hash,
 -- name: move_head
 UPDATE head SET seq = :seq, hash = :hash;
 
+-- name: shift_head
+UPDATE head SET seq = seq + :by;
+
 -- name: head
 SELECT seq, hash FROM head;
 
@@ -49,6 +52,9 @@ SELECT * FROM step_records WHERE run_id = :run_id ORDER BY position;
 -- name: pending_steps
 SELECT * FROM step_records WHERE state = 'pending' ORDER BY seq;
 
+-- name: tried_again_steps
+SELECT * FROM step_records WHERE state = 'failed_retryable' ORDER BY seq;
+
 -- name: attempt
 SELECT * FROM attempts WHERE id = :id;
 
@@ -86,6 +92,13 @@ SELECT * FROM events WHERE run_id = :run_id AND seq > :after ORDER BY seq LIMIT 
 
 -- name: events_of_step
 SELECT * FROM events WHERE step_id = :step_id AND seq > :after ORDER BY seq LIMIT :limit;
+
+-- name: unfinished_landings
+SELECT events.* FROM steps JOIN events ON events.seq = steps.landing
+WHERE steps.landing IS NOT NULL ORDER BY events.seq;
+
+-- name: landings
+SELECT * FROM events WHERE step_id = :step_id AND kind = 'step.landed' ORDER BY seq;
 
 -- name: find_step
 SELECT id FROM steps

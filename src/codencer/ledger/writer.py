@@ -3,6 +3,10 @@
 All functions waiting when a transaction starts, and those that arrive while it runs up to a
 bound, are committed together, each inside a savepoint of its own. Nobody is answered before
 the commit, and when it fails everybody in the group fails.
+
+A commit that failed may stand in the write-ahead log whole: SQLite writes it there before it asks the
+disk to keep it, and would read it after a crash. So something harmless is written over it at once. While
+not even that can be written, the answer is that nobody knows, and nothing else is accepted.
 """
 
 import logging
@@ -18,9 +22,10 @@ from typing import Any, TypeVar
 
 import apsw
 
-from codencer.errors import CodencerError, LedgerFailed
+from codencer.errors import CodencerError, LedgerFailed, StorageFailed
 from codencer.failpoints import reach
 from codencer.ledger.connection import translated
+from codencer.ledger.statements import QUERIES
 from codencer.ledger.transaction import Transaction
 from codencer.model.event import Event
 
@@ -66,6 +71,7 @@ class Writer:
         self._door = threading.Lock()
         self._closed = False
         self._stopping = False
+        self._in_doubt = False
         self._thread = threading.Thread(target=self._serve, name="ledger-writer", daemon=True)
         self._thread.start()
 
@@ -112,16 +118,19 @@ class Writer:
         taken: list[_Job] = []
         events: list[Event] = []
         arriving = self._arriving(first, taken)
-        begun = False
+        begun = committing = False
         try:
             with translated(self._path):
+                self._leave_doubt()
                 self._connection.execute("BEGIN IMMEDIATE")
                 begun = True
                 for job in arriving:
                     events += self._run(job)
                 for event in events:
                     reach(f"{event.kind}:before")
+                committing = True
                 self._connection.execute("COMMIT")
+                committing = False
                 for event in events:
                     reach(f"{event.kind}:after")
         except BaseException as problem:  # noqa: BLE001  # it is the answer to everybody in the group
@@ -129,7 +138,10 @@ class Writer:
             if not begun:
                 # Everybody who waits would meet the same lock, each for its whole time-out.
                 deque(arriving, maxlen=0)
-            self._abandon(taken, problem)
+            self._roll_back()
+            unknown = committing and isinstance(problem, StorageFailed)
+            self._in_doubt |= unknown
+            self._refuse(taken, self._in_words(problem) if unknown else problem)
         try:
             if events:
                 self._publish(events)
@@ -172,8 +184,35 @@ class Writer:
         self._connection.execute("RELEASE one")
         return transaction.appended
 
-    def _abandon(self, jobs: list[_Job], problem: BaseException) -> None:
-        """Undo the group and make every function of it fail with an error of its own."""
+    def _leave_doubt(self) -> None:
+        """Write over a commit that failed, if there is one; raises while the disk takes nothing."""
+        if not self._in_doubt:
+            return
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            # There and back: a page that one update leaves as it was would not be written.
+            for by in (1, -1):
+                self._connection.execute(QUERIES["shift_head"], {"by": by})
+            self._connection.execute("COMMIT")
+        except apsw.Error:
+            self._roll_back()
+            raise
+        self._in_doubt = False
+
+    def _in_words(self, problem: BaseException) -> BaseException:
+        """What a failed commit comes to: nothing was recorded, or nobody knows yet."""
+        try:
+            with translated(self._path):
+                self._leave_doubt()
+        except CodencerError as again:
+            return StorageFailed(
+                f"{again} The disk failed while this was being recorded: whether it was is known once the "
+                "disk works again. Look before you repeat it, or repeat it with the same idempotency key."
+            )
+        return problem
+
+    def _roll_back(self) -> None:
+        """Undo what is not committed."""
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -181,6 +220,9 @@ class Writer:
             log.exception(
                 "A failed group could not be rolled back. ledger_rollback_failed path=%s", self._path
             )
+
+    def _refuse(self, jobs: list[_Job], problem: BaseException) -> None:
+        """Make every function of a group fail with an error of its own."""
         for job in jobs:
             if isinstance(problem, CodencerError):
                 job.problem = type(problem)(str(problem))

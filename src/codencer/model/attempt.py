@@ -3,9 +3,26 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from codencer.model.ending import Ending, ErrorKind
 from codencer.model.launch import ExitRecord
 from codencer.model.policy import Facts, Verdict
 from codencer.model.step import StepState
+from codencer.model.waiting import Wait
+
+__all__ = [
+    "AgentEvent",
+    "AgentEventKind",
+    "AgentOutcome",
+    "Attempt",
+    "AttemptState",
+    "Ending",
+    "ErrorKind",
+    "FileChange",
+    "HookStatus",
+    "Pause",
+    "Provisioning",
+    "Snapshot",
+]
 
 
 class AttemptState(StrEnum):
@@ -14,35 +31,6 @@ class AttemptState(StrEnum):
     COLLECTING = "collecting"
     VALIDATING = "validating"
     ENDED = "ended"
-
-
-class Ending(StrEnum):
-    """How the agent's part ended: the first column of the table in `lifecycle.derive_state`."""
-
-    UNPREPARED = "unprepared"
-    """The bridge could not prepare it: git, disk, lock, ledger."""
-    HOOK_FAILED = "hook_failed"
-    BROKEN = "broken"
-    """Not startable, crashed, auth, quota, malformed output."""
-    TIMED_OUT = "timed_out"
-    CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"
-    """Gone without an exit record: nobody knows what it did."""
-    DECLINED = "declined"
-    """It ended, and says it failed or refused."""
-    SUCCEEDED = "succeeded"
-
-
-class ErrorKind(StrEnum):
-    NONE = "none"
-    AUTH = "auth"
-    QUOTA = "quota"
-    OVERLOAD = "overload"
-    REFUSED = "refused"
-    PERMISSION_DENIED = "permission_denied"
-    LIMIT = "limit"
-    CRASH = "crash"
-    MALFORMED = "malformed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +140,30 @@ class Snapshot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pause:
+    """Why and until when an agent rests that goes on afterwards, in a further launch of its attempt.
+
+    `launch` is the one that ended with `cause` (quota or overload), as `exit` says; the conversation
+    `session_id` is taken up again. What that launch used up counts for the attempt.
+    """
+
+    launch: str
+    cause: ErrorKind
+    wait: Wait
+    session_id: str
+    exit: ExitRecord
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_microusd: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Attempt:
+    """`tries` counts from 1 each time a person asks for the step; `fallback` is which of the step's
+    fallback adapters it is by, 0 for none. It begins at the commit `begins_at`, if that is not the
+    step's base.
+    """
+
     id: str
     step_id: str
     run_id: str
@@ -178,3 +189,13 @@ class Attempt:
     summary: str = ""
     timings: dict[str, int] = field(default_factory=dict)
     released: bool = False
+    tries: int = 1
+    fallback: int = 0
+    begins_at: str | None = None
+    pauses: tuple[Pause, ...] = ()
+
+    @property
+    def pause(self) -> Pause | None:
+        """The pause that the attempt is in: its launch has ended, and no other was begun."""
+        last = self.pauses[-1] if self.pauses and self.outcome is None else None
+        return last if last is not None and last.launch == self.launch else None

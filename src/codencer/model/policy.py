@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from codencer.model.ending import Ending, ErrorKind
+
 
 class Decision(StrEnum):
     FAIL = "fail"
@@ -25,7 +27,12 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Everything a policy may know about one attempt; None means it could not be found out."""
+    """Everything a policy may know about one attempt; None means it is not known.
+
+    The first five are always needed; of the others, those that no key of the policy asks about may be
+    unknown. `attempts`, `timeouts` and what was used up (cost, tokens in and out, time of agents at work)
+    count since a person last asked for the step, this attempt included. Long lists are cut.
+    """
 
     snapshot_complete: bool | None
     changed_files: int | None
@@ -37,6 +44,31 @@ class Facts:
     survivors: tuple[str, ...]
     artifacts_complete: bool = True
     attempts: int = 1
+    timeouts: int = 0
+    ending: Ending = Ending.SUCCEEDED
+    error_kind: ErrorKind = ErrorKind.NONE
+    questions: tuple[str, ...] = ()
+    cost_microusd: int | None = None
+    tokens: int | None = None
+    agent_ms: int | None = None
+    changed_lines: int | None = None
+    """Added and deleted ones; those of binary files do not count."""
+    deleted_files: int | None = None
+    dependency_files: tuple[str, ...] | None = None
+    migrations: tuple[str, ...] | None = None
+    ci_files: tuple[str, ...] | None = None
+    generated_files: tuple[str, ...] | None = None
+    binaries: tuple[str, ...] | None = None
+    symlinks: tuple[str, ...] | None = None
+    modes_changed: tuple[str, ...] | None = None
+    """Made executable or no longer so, or added as a program."""
+    submodules: tuple[str, ...] | None = None
+    matched_paths: tuple[str, ...] | None = None
+    """Those that a glob of the policy's own matches."""
+    secrets: tuple[str, ...] | None = None
+    """Where credentials were added, and of which kind; never what they are."""
+    conflict_markers: tuple[str, ...] | None = None
+    largest_file_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from codencer.model.policy import Policy
 from codencer.model.task import Provenance, TaskSpec
+from codencer.model.waiting import NextTry
 
 
 class StepState(StrEnum):
@@ -122,7 +124,8 @@ class FrozenSettings:
 
     `checkout` is the caller's work tree (absolute); `git_settings` are the user's own git
     settings that a checkout and a snapshot need (filters, line endings, identity). A higher
-    `priority` goes first, between runs.
+    `priority` goes first, between runs. `fallbacks` are the adapters that policy may go on to;
+    `policy` is None in a step of a version that froze its name alone.
     """
 
     checkout: str
@@ -133,8 +136,14 @@ class FrozenSettings:
     max_output_bytes: int = 2 * 1024**3
     memory_cap_mb: int = 0
     priority: int = 0
+    fallbacks: tuple[AdapterSettings, ...] = ()
+    policy: Policy | None = None
     overlays: dict[str, str] = field(default_factory=dict)
     """What was captured of each validation's overlay: SHA-256 of its archive, by the validation's name."""
+
+    def agent(self, fallback: int) -> AdapterSettings:
+        """The adapter of an attempt: 0 is the step's own, then its fallbacks in order."""
+        return (self.adapter, *self.fallbacks)[fallback]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +173,7 @@ class Step:
     reason: str = ""
     retryable: bool = False
     landed: tuple[str, ...] = field(default=())
+    next_try: NextTry | None = None
 
     @property
     def simulated(self) -> bool:

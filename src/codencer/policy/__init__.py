@@ -4,7 +4,23 @@
 enforced is refused, and a fact that could not be found out never lets an attempt continue.
 """
 
-from codencer.policy.evaluate import evaluate
-from codencer.policy.load import load, names, parse
+from codencer.policy.evaluate import evaluate, globs_of, over_budget, wanted
+from codencer.policy.load import MAX_POLICY_BYTES, Problem, check, content, load, names, parse
+from codencer.policy.retry import RetryRule, falls_over_at_once, retry_rule
 
-__all__ = ["evaluate", "load", "names", "parse"]
+__all__ = [
+    "MAX_POLICY_BYTES",
+    "Problem",
+    "RetryRule",
+    "check",
+    "content",
+    "evaluate",
+    "falls_over_at_once",
+    "globs_of",
+    "load",
+    "names",
+    "over_budget",
+    "parse",
+    "retry_rule",
+    "wanted",
+]

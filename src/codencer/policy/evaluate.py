@@ -1,19 +1,31 @@
 """From a policy and the facts to a verdict, with the reasons. Pure.
 
-Order: fail, retry, gate, continue; the first block with a key that fired wins. A fact that
-could not be found out gates where nothing failed or is retried; continue wants all of its
-keys; when no rule matched, a person is asked.
+Order: fail, retry, gate, continue; the first block with a key that fired wins. An agent that did not end
+well is retried or has failed, whatever else holds. A fact that could not be found out gates where
+nothing failed or is retried; continue wants all of its keys; when no rule matched, a person is asked.
 """
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Iterator, Mapping, Sequence
 
+from codencer.model.ending import Ending
 from codencer.model.policy import Decision, Facts, Policy, Verdict
-from codencer.policy.keys import CONTINUE, FAIL, GATE, RETRY, Key
+from codencer.policy.keys import BUDGETS, CONTINUE, FAIL, GATE, RETRY, Key
+from codencer.policy.retry import retry_rule
 
 UNKNOWN = "facts_unknown"
 NO_RULE = "no_rule_matched"
 NOTHING_ELSE = "nothing_else_fired"
+ENDED_BADLY = "agent_did_not_end_well"
+USED_UP = "attempts_used_up"
+
+ALWAYS_NEEDED = (
+    "snapshot_complete",
+    "changed_files",
+    "forbidden_paths_touched",
+    "paths_outside_scope",
+    "protected_paths_changed",
+)
+"""Without these nobody knows what an attempt did, whatever its policy asks."""
 
 Findings = dict[str, str]
 
@@ -22,19 +34,45 @@ def evaluate(policy: Policy, facts: Facts) -> Verdict:
     """Return the decision of `policy` on `facts`; the same ones always give the same verdict."""
     if failed := _fired(policy.fail_when, FAIL, facts):
         return _verdict(policy, Decision.FAIL, failed)
-    if retried := _fired(policy.retry_when, RETRY, facts):
+    retried, most = _fired(policy.retry_when, RETRY, facts), retry_rule(policy).max_attempts
+    if retried and facts.attempts < most:
         return _verdict(policy, Decision.RETRY, retried)
-    gated = _fired(policy.gate_when, GATE, facts) | _unknown(facts)
+    used_up = {USED_UP: f"this was attempt {facts.attempts} of {most}"} if retried else {}
+    if facts.ending is not Ending.SUCCEEDED:
+        words = f"{facts.ending} ({facts.error_kind})"
+        return _verdict(policy, Decision.FAIL, {ENDED_BADLY: words, **used_up})
+    return _judged(policy, facts)
+
+
+def _judged(policy: Policy, facts: Facts) -> Verdict:
+    """The verdict on work that an agent ended well, and that neither failed nor is done again."""
+    gated = _fired(policy.gate_when, GATE, facts) | _unknown(policy, facts)
     if gated:
         return _verdict(policy, Decision.GATE, gated)
-    wanted = [name for name, value in policy.continue_when.items() if _is_on(value)]
+    on = [name for name, value in policy.continue_when.items() if _is_on(value)]
     held = _fired(policy.continue_when, CONTINUE, facts)
-    if len(held) == len(wanted):
+    if len(held) == len(on):
         return _verdict(
             policy, Decision.CONTINUE, held or {NOTHING_ELSE: "no rule to fail, retry or gate fired"}
         )
-    missing = ", ".join(name for name in wanted if name not in held)
+    missing = ", ".join(name for name in on if name not in held)
     return _verdict(policy, Decision.GATE, {NO_RULE: f"nothing fired, and to continue these lack: {missing}"})
+
+
+def wanted(policy: Policy) -> frozenset[str]:
+    """The facts that the keys of `policy` ask about."""
+    return frozenset(fact for _, key in _on(policy) for fact in key.needs)
+
+
+def globs_of(policy: Policy) -> Sequence[str]:
+    """The globs of the policy's own, none when it has none."""
+    globs = policy.gate_when.get("paths")
+    return [str(each) for each in globs] if isinstance(globs, list | tuple) else []
+
+
+def over_budget(policy: Policy, facts: Facts) -> bool:
+    """Whether more was used up than `policy` allows."""
+    return bool(BUDGETS & _fired(policy.fail_when, FAIL, facts).keys())
 
 
 def _is_on(value: object) -> bool:
@@ -42,18 +80,30 @@ def _is_on(value: object) -> bool:
     return value is not None and value is not False
 
 
+def _on(policy: Policy) -> Iterator[tuple[str, Key]]:
+    """Every key of the policy that is not switched off."""
+    for block, keys in (
+        (policy.fail_when, FAIL),
+        (policy.retry_when, RETRY),
+        (policy.gate_when, GATE),
+        (policy.continue_when, CONTINUE),
+    ):
+        yield from ((name, keys[name]) for name, value in block.items() if _is_on(value))
+
+
 def _fired(block: Mapping[str, object], keys: Mapping[str, Key], facts: Facts) -> Findings:
     findings = {}
     for name, value in block.items():
         # A key without a meaning here is a policy that was not loaded by `load`: a KeyError, not a guess.
-        key = keys[name]
-        if isinstance(value, int) and _is_on(value) and (reason := key.test(facts, value)) is not None:
+        test = keys[name].test
+        if test is not None and _is_on(value) and (reason := test(facts, value)) is not None:
             findings[name] = reason
     return findings
 
 
-def _unknown(facts: Facts) -> Findings:
-    names = [each.name for each in fields(facts) if getattr(facts, each.name) is None]
+def _unknown(policy: Policy, facts: Facts) -> Findings:
+    needed = dict.fromkeys((*ALWAYS_NEEDED, *(fact for _, key in _on(policy) for fact in key.needs)))
+    names = [name for name in needed if getattr(facts, name) is None]
     return {UNKNOWN: f"could not be found out: {', '.join(names)}"} if names else {}
 
 

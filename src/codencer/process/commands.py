@@ -51,17 +51,18 @@ def run(
     *,
     cwd: Path | None = None,
     env: Mapping[str, str],
-    stdin: bytes | None = None,
-    stdin_file: Path | None = None,
+    stdin: bytes | Path | None = None,
     stdout_file: Path | None = None,
+    umask: int = -1,
     bounds: Bounds = USUAL_BOUNDS,
 ) -> Completed:
     """Run a command and return what it printed; any exit code is a result, not an error.
 
     Args:
         env: the complete environment.
-        stdin: what it reads, else `stdin_file`, else nothing.
+        stdin: what it reads, or the file it reads.
         stdout_file: created or emptied, and gets its output instead of `Completed.stdout`.
+        umask: for the files it makes; -1 is that of this process.
         bounds: progress is CPU time, I/O or output of anything in its process group.
 
     Raises:
@@ -69,22 +70,26 @@ def run(
     """
     with ExitStack() as files:
         try:
-            source = files.enter_context(stdin_file.open("rb")) if stdin_file else subprocess.DEVNULL
+            source: int | IO[bytes] = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+            if isinstance(stdin, Path):
+                source = files.enter_context(stdin.open("rb"))
             target = files.enter_context(stdout_file.open("wb")) if stdout_file else subprocess.PIPE
             process = subprocess.Popen(
                 argv,
                 cwd=cwd,
                 env=env,
-                stdin=subprocess.PIPE if stdin is not None else source,
+                stdin=source,
                 stdout=target,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                umask=umask,
                 bufsize=0,
             )
         except (OSError, ValueError) as problem:
             raise LaunchFailed(f"cannot start {argv[0]}: {problem}") from problem
         with process:
-            conversation = _Conversation(process, stdin or b"", None if isinstance(target, int) else target)
+            text = stdin if isinstance(stdin, bytes) else b""
+            conversation = _Conversation(process, text, None if isinstance(target, int) else target)
             try:
                 conversation.hold(bounds)
             except _Overdue as overdue:

@@ -3,8 +3,10 @@
 Each line `simulate: VERB ARGUMENTS` of the goal is one action, done in order; the environment
 variable CODENCER_SCRIPT replaces them. All lines are checked before the first is done.
 Standard library only and self-contained: it runs under `python -I -S`. The verbs are
-documented in docs/simulation.md. Exit codes of its own: 64 a directive is wrong, 65 one could
-not be done, 66 there is no readable task.
+documented in docs/simulation.md. `--resume NAME.NUMBER` goes on after so many of the actions.
+Exit codes of its own: 64 a directive is wrong, 65 one could not be done, 66 there is no
+readable task, 75 what it plays is an agent that cannot go on. What an agent says of itself (tokens,
+its conversation, its error) is a line of JSON after MARK.
 """
 
 import os
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-WRONG, UNDONE, NO_TASK = 64, 65, 66
+WRONG, UNDONE, NO_TASK, EXHAUSTED = 64, 65, 66, 75
+MARK = "scripted agent: "
 PREFIX = "simulate:"
 BLOCK = (
     b"The scripted agent has a great deal to say, and says it again and again.".ljust(79, b".") + b"\n"
@@ -163,6 +166,39 @@ def warn(*words: str) -> None:
     say("warning:", *words)
 
 
+_session: list[str] = []
+
+
+def session(name: str) -> None:
+    """From here on the conversation has a name and can be taken up again."""
+    _session[:] = [name]
+    say("this is the conversation", name)
+
+
+def report(**facts: object) -> None:
+    import json
+
+    sys.stdout.write(MARK + json.dumps(facts) + "\n")
+    sys.stdout.flush()
+
+
+def spend(tokens: str, microusd: str) -> None:
+    report(tokens=int(tokens), microusd=int(microusd))
+    say("spent", tokens, "tokens")
+
+
+def exhaust(seconds: str = "", kind: str = "quota") -> "NoReturn":
+    """End as an agent does that cannot go on for so long; without a number it does not know how long."""
+    resets_at = int((time.time() + float(seconds)) * 1_000_000) if seconds else None
+    name = f"{_session[0]}.{_done[0]}" if _session else None
+    report(error=kind, resets_at=resets_at, session=name)
+    raise Stop(EXHAUSTED, f"no more {kind}")
+
+
+def overload(seconds: str = "") -> "NoReturn":
+    exhaust(seconds, "overload")
+
+
 def sleep(seconds: str) -> None:
     time.sleep(float(seconds))
 
@@ -226,6 +262,10 @@ VERBS = {
     "ask": Verb(ask, "ask QUESTION", 1),
     "warn": Verb(warn, "warn TEXT", 1),
     "fragment": Verb(fragment, "fragment JSON", 1, raw=True),
+    "session": Verb(session, "session NAME", 1, 1),
+    "spend": Verb(spend, "spend TOKENS MICROUSD", 2, 2),
+    "quota": Verb(exhaust, "quota [SECONDS]", 0, 1),
+    "overload": Verb(overload, "overload [SECONDS]", 0, 1),
     "sleep": Verb(sleep, "sleep SECONDS", 1, 1),
     "hang": Verb(hang, "hang", 0, 0),
     "flood": Verb(flood, "flood BYTES[K|M|G]", 1, 1),
@@ -290,13 +330,28 @@ def script() -> tuple[list[str], str]:
     return found, about[:200]
 
 
+_done = [0]
+"""How many actions were begun."""
+
+
+def taken_up() -> int:
+    """How many actions an earlier launch has done, in the conversation that goes on."""
+    if sys.argv[1:2] != ["--resume"]:
+        return 0
+    name, _, number = sys.argv[2].rpartition(".")
+    _session[:] = [name]
+    return int(number)
+
+
 def main() -> int:
     try:
         directives, about = script()
         steps = [parsed(line) for line in directives]
         if not steps:
             append("SIMULATION.md", f"- {about}".replace("\\", "\\\\"))
-        for verb, arguments in steps:
+        _done[0] = taken_up()
+        for verb, arguments in steps[_done[0] :]:
+            _done[0] += 1
             try:
                 verb.do(*arguments)
             except (OSError, ValueError, KeyError) as problem:

@@ -17,7 +17,8 @@ from tempfile import TemporaryDirectory
 from codencer.errors import GitFailed
 from codencer.workspace.agent_refs import MAX_POINTERS, read_pointers
 from codencer.workspace.folders import is_folder
-from codencer.workspace.git import Git, GitSettings, Store
+from codencer.workspace.git import NO_ROOM, Git, GitSettings, Store
+from codencer.workspace.objects import refuse_unwritable
 from codencer.workspace.settings import is_partial
 
 _FANOUT = re.compile(r"[0-9a-f]{2}|pack")
@@ -42,7 +43,7 @@ class Brought:
 
 
 def bring_in(store: Store, settings: GitSettings, git_dir: Path, base: str) -> Brought:
-    """Bring the commits of an agent's git directory into the store; never raises for its content."""
+    """Bring the commits of an agent's git directory into the store; raises only when the disk fails."""
     if not is_folder(git_dir):
         return Brought(
             head=base, notes=("The workspace's git directory is gone or replaced by something else.",)
@@ -76,7 +77,11 @@ def bring_in(store: Store, settings: GitSettings, git_dir: Path, base: str) -> B
 
 
 def _import(store: Store, settings: GitSettings, objects: Path, wanted: Iterable[str], base: str) -> str:
-    """Bring the wanted objects in as far as they exist; return what went wrong."""
+    """Bring the wanted objects in as far as they exist; return what went wrong.
+
+    Raises:
+        StorageFailed, OSError: the disk refused what was to be written.
+    """
     try:
         with _lent(store, objects) as lent:
             types = _types(Git(store, extra_objects=(lent,)), wanted)
@@ -84,6 +89,10 @@ def _import(store: Store, settings: GitSettings, objects: Path, wanted: Iterable
             if tips:
                 _transfer(Git(store, settings), lent, [*tips, f"^{base}"])
     except (OSError, GitFailed) as cause:
+        # A disk that refuses is no fault of the agent's: nothing may be left out for it.
+        if isinstance(cause, OSError) and cause.errno in NO_ROOM:
+            raise
+        refuse_unwritable(store)
         return f"Commits in the workspace could not be brought in: {cause}"
     return ""
 
@@ -99,11 +108,11 @@ def _transfer(git: Git, lent: Path, revisions: Iterable[str]) -> None:
         return
     if is_partial(git.settings):
         # Links may rightly lead to objects that only the promisor has.
-        git.run("index-pack", "--stdin", "--fsck-objects", stdin_file=pack)
+        git.run("index-pack", "--stdin", "--fsck-objects", stdin=pack)
     elif count <= _LOOSE_UP_TO:
-        git.run("unpack-objects", "-q", "--strict", stdin_file=pack)
+        git.run("unpack-objects", "-q", "--strict", stdin=pack)
     else:
-        git.run("index-pack", "--stdin", "--strict", stdin_file=pack)
+        git.run("index-pack", "--stdin", "--strict", stdin=pack)
 
 
 @contextmanager

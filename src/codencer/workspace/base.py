@@ -9,7 +9,7 @@ from typing import Final
 
 from codencer.errors import Conflict, GitFailed, InvalidInput
 from codencer.workspace.git import IDENTITY, Git, GitSettings
-from codencer.workspace.refs import create_refs, delete_refs, read_ref
+from codencer.workspace.refs import create_refs, read_ref
 from codencer.workspace.store import Store
 from codencer.workspace.users import (
     Checkout,
@@ -63,11 +63,6 @@ def pin_base(store: Store, name: str, commit: str) -> None:
                 raise
     if pinned not in (None, commit):
         raise Conflict(f"{ref} already pins {pinned}, not {commit}; nothing was changed.")
-
-
-def unpin_base(store: Store, name: str) -> None:
-    """Let go of a pinned base; one that is not pinned is no error."""
-    delete_refs(store, [_BASES + name])
 
 
 def _looked_up(git: Git, ref: str) -> str:

@@ -42,7 +42,7 @@ def fill(
     except OSError as cause:
         discard(draft)
         raise StorageFailed(f"The workspace {workspace} cannot be made: {cause}.") from cause
-    except GitFailed as cause:
+    except (GitFailed, StorageFailed) as cause:
         free = shutil.disk_usage(draft.parent).free
         discard(draft)
         if free >= NEXT_TO_NOTHING_BYTES:

@@ -55,6 +55,24 @@ def raw_entries(store: Store, base: str, tree: str) -> list[Entry]:
     return [_entry(token, tokens) for token in tokens]
 
 
+def largest_file(store: Store, base: str, tree: str) -> int:
+    """Return the size in bytes of the largest file that `tree` has anew or changed; 0 when there is none.
+
+    Raises:
+        GitFailed: one of the trees, or a file, is not there any more.
+    """
+    names = {
+        entry.new_id for entry in raw_entries(store, base, tree) if entry.new_mode not in (ABSENT, GITLINK)
+    }
+    request = "".join(f"{name}\n" for name in sorted(names)).encode()
+    if not request:
+        return 0
+    sizes = Git(store).run("cat-file", "--batch-check=%(objectsize)", stdin=request).split()
+    if b"missing" in sizes:
+        raise GitFailed(f"Not every file of the tree {tree} is in {store.common_dir}.")
+    return max(map(int, sizes))
+
+
 def patch(store: Store, base: str, tree: str, out: Path) -> None:
     """Write the binary patch that turns `base` into `tree` to `out`, for `git apply`."""
     form = ("--patch", "--binary", "--full-index", "--src-prefix=a/", "--dst-prefix=b/")

@@ -6,6 +6,7 @@ Nothing an agent can write is ever configuration here. The git directory is the 
 automatic gc and, without a promisor remote, every transport are off.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-from codencer.errors import GitFailed, LaunchFailed
+from codencer.errors import GitFailed, LaunchFailed, StorageFailed
 from codencer.process.commands import Completed, run
 from codencer.process.tree import see_out
 from codencer.workspace.names import quote_path, unquote_path
@@ -23,6 +24,7 @@ from codencer.workspace.store import Store, open_store
 
 __all__ = [
     "IDENTITY",
+    "NO_ROOM",
     "Git",
     "GitSettings",
     "Store",
@@ -83,6 +85,9 @@ _PASSED_ON = re.compile(
 )
 """What filter programs and promisor transports of the user need; no GIT_* and no secrets."""
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""How a disk refuses to be written to; an I/O error may as well be that of a file that is read."""
+
 _PROMISOR_PROTOCOLS = ("https", "http", "ssh", "git", "file")
 
 
@@ -92,7 +97,8 @@ class Git:
 
     `extra_objects` are further object directories to read from (an agent's, when its commits
     are checked). `git_dir` is for questions about the user's own repository (its refs, a
-    checkout's index); an agent's git directory never goes there.
+    checkout's index); an agent's git directory never goes there. `umask` is for files made in a
+    checkout of the user's; the bridge's own are private.
     """
 
     store: Store
@@ -101,22 +107,24 @@ class Git:
     index: Path | None = None
     extra_objects: tuple[Path, ...] = ()
     git_dir: Path | None = None
+    umask: int = -1
 
     def run(
         self,
         *args: str,
-        stdin: bytes | None = None,
-        stdin_file: Path | None = None,
+        stdin: bytes | Path | None = None,
         stdout_file: Path | None = None,
     ) -> bytes:
         """Return what git printed.
 
         Raises:
             GitFailed: git ended with another code than 0, or made no progress and was stopped.
+            StorageFailed: a disk is full or read-only.
         """
-        done = self.call(*args, stdin=stdin, stdin_file=stdin_file, stdout_file=stdout_file)
+        done = self.call(*args, stdin=stdin, stdout_file=stdout_file)
         if done.code != 0:
-            raise GitFailed(f"git {args[0]} failed with code {done.code}: {failure(done)}")
+            kind = StorageFailed if _met_a_full_disk(done) else GitFailed
+            raise kind(f"git {args[0]} failed with code {done.code}: {failure(done)}")
         return done.stdout
 
     def text(self, *args: str, stdin: bytes | None = None) -> str:
@@ -130,8 +138,7 @@ class Git:
     def call(
         self,
         *args: str,
-        stdin: bytes | None = None,
-        stdin_file: Path | None = None,
+        stdin: bytes | Path | None = None,
         stdout_file: Path | None = None,
     ) -> Completed:
         """Run git to its end, whatever its exit code."""
@@ -141,8 +148,8 @@ class Git:
                 cwd=self.work_tree or self.store.bridge_dir,
                 env=self._environment | dict([self.store.mark.split("=")]),
                 stdin=stdin,
-                stdin_file=stdin_file,
                 stdout_file=stdout_file,
+                umask=self.umask,
             )
         except LaunchFailed as cause:
             raise GitFailed(f"git {args[0]} could not be run to its end: {cause}") from cause
@@ -189,6 +196,11 @@ def failure(done: Completed) -> str:
     """What git said about a failure, shortened for a message."""
     said = done.stderr.decode("utf-8", "replace").strip()
     return said if len(said) <= 2000 else f"{said[:1000]} … {said[-1000:]}"
+
+
+def _met_a_full_disk(done: Completed) -> bool:
+    reasons = tuple(f": {os.strerror(number)}" for number in NO_ROOM)
+    return any(line.endswith(reasons) for line in done.stderr.decode("utf-8", "replace").splitlines())
 
 
 def see_out_earlier_commands(store: Store) -> None:

@@ -1,60 +1,51 @@
 """Bring an attempt's work to the user: as a commit, as a branch, or as a patch file.
 
-The only room that touches the user's refs, index or files, and then all or nothing: a refusal
-leaves them byte for byte as they were, because everything is computed on objects first, and a
-checkout is changed while its index is locked, with the branch compared once more at the end.
+The only room that touches the user's refs, index or files, and then all or nothing. `plan` computes
+everything and changes nothing; `carry_out` does it, in steps that may be cut off anywhere and are carried
+out again from the same plan.
 """
 
 import os
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from typing import Final, Literal
+from typing import Final
 
 from codencer.errors import Conflict, GitFailed, InvalidInput
 from codencer.failpoints import reach
-from codencer.workspace.diff import changed_files, patch
+from codencer.model.landing import Landed, LandForm, Landing
+from codencer.workspace import onto
+from codencer.workspace.diff import changed_files
 from codencer.workspace.git import Git, GitSettings, failure
-from codencer.workspace.onto import advance
+from codencer.workspace.merge import Work, make_commit
+from codencer.workspace.patch_file import is_patch, write_patch
 from codencer.workspace.store import Store
-from codencer.workspace.users import Checkout, commit_at, find_checkout, listed
+from codencer.workspace.users import Checkout, commit_at, find_checkout
 
-Form = Literal["commit", "branch", "patch"]
+__all__ = ["LandRequest", "Work", "carry_out", "landed_before", "plan"]
 
-_AS_PERSON: Final = (("i18n.commitEncoding", "UTF-8"), ("user.useConfigOnly", "true"))
-"""A commit in a person's name is never made up from the name of the machine."""
+_BRANCHES: Final = "refs/heads/"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LandRequest:
     """What to land and where to.
 
-    `base` is a commit, `snapshot_tree` a tree. `target` is the new branch's name or the patch
-    file (relative to `checkout`); none for a commit. `checkout` is the user's folder.
+    `target` is the new branch's name or the patch file (relative to `checkout`); none for a commit.
+    `checkout` is the user's folder.
     """
 
-    base: str
-    snapshot_tree: str
-    message: str
-    form: Form
+    work: Work
+    form: LandForm
     checkout: Path
     target: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Landed:
-    """`target` is the branch (or `HEAD` when detached) or the patch file; `files` the paths changed."""
-
-    form: Form
-    target: str
-    commit: str | None = None
-    files: int = 0
-
-
-def land(store: Store, settings: GitSettings, request: LandRequest) -> Landed:
-    """Land an attempt's work; when it refuses, nothing has changed.
+def plan(store: Store, settings: GitSettings, request: LandRequest) -> Landing:
+    """Find out whether the work fits, and what exactly is to be done; only objects are added.
 
     `commit` puts a commit on top of what is checked out (a branch, or a detached HEAD) and
     updates the files; changes of the user's that do not overlap stay. `branch` makes a new
@@ -67,47 +58,107 @@ def land(store: Store, settings: GitSettings, request: LandRequest) -> Landed:
             existing target, or an unfinished merge or rebase.
         InvalidInput: the target or the checkout cannot be used at all.
     """
-    files = len(changed_files(store, request.base, request.snapshot_tree))
+    files = len(changed_files(store, request.work.base, request.work.tree))
     if files == 0:
         raise Conflict("There is nothing to land: the attempt changed no file.")
-    if request.form == "patch":
-        return _land_patch(store, request, files)
     checkout = find_checkout(store, request.checkout)
-    if request.form == "branch":
-        return _land_branch(store, settings, request, checkout)
-    if request.target is not None:
-        raise InvalidInput("Landing as a commit takes no target; it goes onto what is checked out.")
-    moved = advance(checkout, partial(_commit, store, settings, request, checkout))
-    count = len(changed_files(store, moved.before, moved.commit))
-    return Landed(form="commit", target=moved.branch, commit=moved.commit, files=count)
+    if request.form is LandForm.PATCH:
+        path = request.checkout / _target(request, "the file to write")
+        if os.path.lexists(path):
+            raise Conflict(f"{path} exists already and was left as it is; choose another file name.")
+        return _landing(request, checkout, str(path), files)
+    make = partial(make_commit, store, settings, request.work, checkout.top)
+    if request.form is LandForm.BRANCH:
+        ref, before, commit = _plan_branch(request, checkout, make)
+    else:
+        if request.target is not None:
+            raise InvalidInput("Landing as a commit takes no target; it goes onto what is checked out.")
+        move = onto.prepare(checkout, make)
+        ref, before, commit = move.ref, move.before, move.commit
+    landing = _landing(request, checkout, ref.removeprefix(_BRANCHES), _files_of(store, commit))
+    return replace(landing, ref=ref, before=before, commit=commit)
 
 
-def _land_patch(store: Store, request: LandRequest, files: int) -> Landed:
-    path = request.checkout / _target(request, "the file to write")
-    if os.path.lexists(path):
-        raise Conflict(f"{path} exists already and was left as it is; choose another file name.")
-    draft = path.with_name(f".codencer-{token_hex(8)}")
-    try:
-        # Opened here, not by tempfile, so that the file gets the permissions of any other new file.
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        patch(store, request.base, request.snapshot_tree, draft)
-        reach("land.patch:before")
-        os.link(draft, path)
-        reach("land.patch:after")
-    except FileExistsError:
-        raise Conflict(f"{path} was made by somebody else meanwhile and was left as it is.") from None
-    except OSError as cause:
-        raise InvalidInput(f"The patch cannot be written to {path}: {cause.strerror}.") from cause
-    finally:
-        with suppress(OSError):
-            draft.unlink()
-    return Landed(form="patch", target=str(path), files=files)
+def carry_out(store: Store, landing: Landing, *, again: bool = False) -> None:
+    """Do what was planned; `again`: an earlier try may have been cut off anywhere, or even be done.
+
+    Raises:
+        Conflict, InvalidInput, GitFailed, StorageFailed: it was not possible, and nothing has changed.
+        LandingCutOff: it is neither done nor undone, and to be carried out again.
+    """
+    if landing.form is LandForm.PATCH:
+        write_patch(store, landing, again=again)
+        return
+    checkout = _checkout_of(store, landing) if again else find_checkout(store, Path(landing.checkout))
+    commit = landing.commit or ""
+    if landing.form is LandForm.BRANCH:
+        _make_branch(store, landing, checkout, again=again)
+    elif checkout is not None:
+        move = onto.Move(ref=landing.ref, before=landing.before or "", commit=commit)
+        onto.carry_out(checkout, move, landing.mark, again=again)
+    elif not _contains(Git(store, git_dir=store.common_dir / landing.git_dir), landing.ref, commit):
+        raise Conflict(f"The checkout {landing.checkout}, where a landing was cut off, is gone.")
 
 
-def _land_branch(store: Store, settings: GitSettings, request: LandRequest, checkout: Checkout) -> Landed:
+def landed_before(store: Store, request: LandRequest, earlier: Iterable[Landed]) -> Landed | None:
+    """Which of the earlier landings of this very work is still where the request wants it."""
+    checkout = find_checkout(store, request.checkout)
+    users = checkout.git()
+    for landed in earlier:
+        if landed.form is not request.form:
+            continue
+        if landed.form is LandForm.PATCH:
+            path = request.checkout / (request.target or "")
+            if str(path) == landed.target and is_patch(store, path, request.work.base, request.work.tree):
+                files = len(changed_files(store, request.work.base, request.work.tree))
+                return replace(landed, files=files, already=True)
+            continue
+        is_branch = landed.form is LandForm.BRANCH
+        ref = f"{_BRANCHES}{landed.target}" if is_branch else "HEAD"
+        meant = request.target == landed.target if is_branch else request.target is None
+        if meant and landed.commit and _contains(users, ref, landed.commit):
+            return replace(landed, files=_files_of(store, landed.commit), already=True)
+    return None
+
+
+def _landing(request: LandRequest, checkout: Checkout, target: str, files: int) -> Landing:
+    return Landing(
+        form=request.form,
+        target=target,
+        checkout=str(checkout.top),
+        git_dir=os.path.relpath(checkout.git_dir.resolve(), checkout.store.common_dir),
+        mark=token_hex(8),
+        base=request.work.base,
+        tree=request.work.tree,
+        files=files,
+    )
+
+
+def _checkout_of(store: Store, landing: Landing) -> Checkout | None:
+    """The checkout a landing was cut off in, also when the repository was moved since; None: it is gone."""
+    wanted = (store.common_dir / landing.git_dir).resolve()
+    for top in (Path(landing.checkout), store.common_dir.parent):
+        with suppress(GitFailed, InvalidInput):
+            found = find_checkout(store, top)
+            if found.git_dir.resolve() == wanted:
+                return found
+    return None
+
+
+def _contains(git: Git, ref: str, commit: str) -> bool:
+    return git.ok("merge-base", "--is-ancestor", commit, ref)
+
+
+def _files_of(store: Store, commit: str) -> int:
+    return len(changed_files(store, f"{commit}^", commit))
+
+
+def _plan_branch(
+    request: LandRequest, checkout: Checkout, make: Callable[[str], str]
+) -> tuple[str, None, str]:
     name = _target(request, "the name of the new branch")
     users = checkout.git()
-    ref = f"refs/heads/{name}"
+    ref = f"{_BRANCHES}{name}"
     if name.startswith("-") or name == "HEAD" or not users.ok("check-ref-format", ref):
         raise InvalidInput(f"{name!r} cannot be the name of a branch.")
     if users.ok("show-ref", "--verify", "--quiet", ref):
@@ -117,60 +168,25 @@ def _land_branch(store: Store, settings: GitSettings, request: LandRequest, chec
     head = commit_at(users, "HEAD")
     if head is None:
         raise Conflict(f"{checkout.top} has no commit at its HEAD; make a first commit, then land again.")
-    commit = _commit(store, settings, request, checkout, head)
-    count = len(changed_files(store, head, commit))
+    return ref, None, make(head)
+
+
+def _make_branch(store: Store, landing: Landing, checkout: Checkout | None, *, again: bool) -> None:
+    users = checkout.git() if checkout is not None else Git(store, git_dir=store.common_dir)
+    commit = landing.commit or ""
+    if again and _contains(users, landing.ref, commit):
+        return
     reach("land.branch:before")
-    done = users.call("update-ref", "-m", "codencer: land", "--create-reflog", ref, commit, store.zero)
+    words = ("-m", "codencer: land", "--create-reflog", landing.ref, commit, store.zero)
+    done = users.call("update-ref", *words)
     reach("land.branch:after")
     if done.code != 0:
         raise Conflict(
-            f"The branch {name} could not be made; no branch was changed. Git says: {failure(done)}"
+            f"The branch {landing.target} could not be made; no branch was changed. Git says: {failure(done)}"
         )
-    return Landed(form="branch", target=name, commit=commit, files=count)
 
 
 def _target(request: LandRequest, meaning: str) -> str:
     if not request.target or "\0" in request.target:
         raise InvalidInput(f"Landing as a {request.form} needs {meaning}.")
     return request.target
-
-
-def _commit(store: Store, settings: GitSettings, request: LandRequest, checkout: Checkout, head: str) -> str:
-    """Return a commit on top of `head` with the attempt's changes; only objects are written."""
-    # The work tree is given for its .gitattributes: they say how files want to be merged.
-    git = Git(store, (*settings, *_AS_PERSON), work_tree=checkout.top)
-    head_tree, base_tree = git.text("rev-parse", f"{head}^{{tree}}", f"{request.base}^{{tree}}").split("\n")
-    if head_tree == base_tree:
-        tree = request.snapshot_tree
-    else:
-        tree = _merged(git, base_tree, head_tree, request.snapshot_tree)
-    if tree == head_tree:
-        raise Conflict("There is nothing to land: the checkout has all of these changes already.")
-    done = git.call("commit-tree", tree, "-p", head, stdin=request.message.rstrip("\n").encode() + b"\n")
-    if done.code != 0:
-        raise InvalidInput(
-            f"The commit could not be made and nothing was changed: {failure(done)}\n"
-            "If git does not know who you are, set user.name and user.email, then land again."
-        )
-    return done.stdout.decode("ascii").strip()
-
-
-def _merged(git: Git, base: str, ours: str, theirs: str) -> str:
-    """Return the tree of a three-way merge with exactly this base.
-
-    `git merge-tree` finds the merge base itself (an option to name it came with git 2.40), so
-    it is given two throw-away children of a throw-away root.
-    """
-    anonymous = Git(git.store, (("user.name", "merge"), ("user.email", "merge@localhost")))
-    root = anonymous.text("commit-tree", base, "-m", "base")
-    sides = [anonymous.text("commit-tree", tree, "-p", root, "-m", "side") for tree in (ours, theirs)]
-    done = git.call("merge-tree", "--write-tree", "--name-only", "-z", "--no-messages", *sides)
-    tree, *conflicted = done.stdout.rstrip(b"\0").split(b"\0")
-    if done.code == 0:
-        return tree.decode("ascii")
-    if done.code != 1:
-        raise GitFailed(f"git could not merge: {failure(done)}")
-    raise Conflict(
-        f"The work and the checkout changed the same places: {listed(set(conflicted))}. Nothing was changed. "
-        "Land as a patch to merge by hand, or retry the step on the new state."
-    )

@@ -1,22 +1,31 @@
 """Move a checkout of the user's one commit forward: files, index and branch, or none of them.
 
-The index is locked as git itself locks it (`index.lock`, renamed into place at the end), so no
-other git command changes it meanwhile. The branch moves by comparing with the commit everything
-was computed from. Files are only written after a dry run, and put back when a later part fails.
+Everything is computed and tried out first, on a copy of the index. Then, with the index locked and all of
+it compared once more, the files are written, the branch moves by comparing with the commit everything was
+computed from, and the new index is put in place. The branch decides: until it has moved, whoever comes
+next puts the files back; from then on, it finishes.
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from codencer.errors import CodencerError, Conflict, GitFailed
+from codencer.errors import CodencerError, Conflict, GitFailed, Infrastructure, LandingCutOff
 from codencer.failpoints import reach
 from codencer.workspace.diff import Entry, raw_entries
 from codencer.workspace.git import Git, failure
-from codencer.workspace.users import Checkout, commit_at, copy_index, listed, refuse_unmerged
+from codencer.workspace.index_lock import Locked, locked_index, refuse_locked
+from codencer.workspace.leftovers import left_over, put_back
+from codencer.workspace.refs import has_commit
+from codencer.workspace.users import (
+    Checkout,
+    commit_at,
+    copy_index,
+    listed,
+    refuse_unmerged,
+    scratch_index,
+)
 
 _UNFINISHED: Final = (
     ("MERGE_HEAD", "merge"),
@@ -27,78 +36,115 @@ _UNFINISHED: Final = (
     ("sequencer", "cherry-pick or revert"),
 )
 _AS_IT_WAS: Final = "Nothing was changed; commit, stash or move them, then land again."
+DETACHED: Final = "HEAD"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moved:
-    """`branch` (`HEAD` when detached) went from the commit `before` to `commit`."""
+class Move:
+    """What is checked out, `ref` (`HEAD` when detached), goes from the commit `before` to `commit`."""
 
-    branch: str
+    ref: str
     before: str
     commit: str
 
 
-def advance(checkout: Checkout, make: Callable[[str], str]) -> Moved:
-    """Put the commit `make(head)`, a child of `head`, on top of what is checked out.
+def prepare(checkout: Checkout, make: Callable[[str], str]) -> Move:
+    """Try out, changing nothing, to put the commit `make(head)` on top of what is checked out.
 
     Raises:
-        Conflict: it would overwrite the user's work, or the checkout is in the middle of
-            something; nothing has changed.
+        Conflict: it would overwrite the user's work, or the checkout is in the middle of something.
     """
-    _refuse_unfinished(checkout)
-    with _locked_index(checkout) as index:
+    refuse_locked(checkout)
+    if not checkout.index.exists():
+        raise Conflict(f"{checkout.top} has nothing checked out; run `git checkout`, then land again.")
+    with scratch_index(checkout.store) as index:
+        copy_index(checkout.index, index)
         git = checkout.git(index)
-        head = commit_at(git, "HEAD")
-        if head is None:
-            raise Conflict(f"{checkout.top} has no commit at its HEAD; make a first commit, then land again.")
-        refuse_unmerged(git)
-        # Without fresh stat information an unchanged file that was touched counts as changed.
-        git.call("update-index", "-q", "--refresh")
-        branch = (
-            git.call("symbolic-ref", "--quiet", "--short", "HEAD").stdout.decode("utf-8", "replace").strip()
-        )
-        commit = make(head)
-        entries = raw_entries(checkout.store, head, commit)
-        _rehearse(checkout, git, entries, (head, commit))
-        _perform(checkout, git, entries, (head, commit))
-    return Moved(branch=branch or "HEAD", before=head, commit=commit)
+        ref, head = _standing(checkout, git)
+        move = Move(ref=ref, before=head, commit=make(head))
+        _rehearse(checkout, git, raw_entries(checkout.store, head, move.commit), move)
+    return move
 
 
-@contextmanager
-def _locked_index(checkout: Checkout) -> Iterator[Path]:
-    """Lock the index as git does; the lock file is a copy that becomes the index when all went well."""
-    lock = checkout.index.with_name("index.lock")
+def carry_out(checkout: Checkout, move: Move, mark: str, *, again: bool) -> None:
+    """Do what was prepared; `again`: an earlier try may have been cut off anywhere.
+
+    Raises:
+        Conflict: it does not fit any more. GitFailed: the files could not be written. Either way
+            nothing has changed, or has been put back.
+        LandingCutOff: not even that was possible; it is to be carried out again.
+    """
     try:
-        os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-    except FileExistsError:
-        raise Conflict(
-            f"Another git command is at work in {checkout.top}; nothing was changed. "
-            f"If there is none, remove {lock} and land again."
-        ) from None
-    except OSError as cause:
-        raise Conflict(f"{lock} cannot be made: {cause.strerror}; nothing was changed.") from cause
-    try:
-        if not checkout.index.exists():
-            raise Conflict(f"{checkout.top} has nothing checked out; run `git checkout`, then land again.")
-        copy_index(checkout.index, lock)
-        yield lock
-    except BaseException:
-        lock.unlink(missing_ok=True)
+        with locked_index(checkout, mark, again=again) as locked:
+            if again and has_moved(checkout, move):
+                _catch_up(locked, move)
+            else:
+                _go(locked, move, again=again)
+    except (Infrastructure, OSError) as problem:
+        if again and not isinstance(problem, LandingCutOff):
+            raise LandingCutOff(f"A landing in {checkout.top} was cut off: {problem}") from problem
         raise
-    reach("land.index:before")
-    lock.replace(checkout.index)
-    reach("land.index:after")
 
 
-def _refuse_unfinished(checkout: Checkout) -> None:
+def has_moved(checkout: Checkout, move: Move) -> bool:
+    """Whether the branch has the commit."""
+    return checkout.git().ok("merge-base", "--is-ancestor", move.commit, move.ref)
+
+
+def _catch_up(locked: Locked, move: Move) -> None:
+    """Bring the index after the branch. With the lock held all the time, what was made for it is right."""
+    checkout = locked.checkout
+    if locked.held or (_checked_out(checkout.git()), commit_at(checkout.git(), "HEAD")) != (
+        move.ref,
+        move.commit,
+    ):
+        return  # or the user has gone on from there
+    git = checkout.git(locked.copy())
+    # Refused where the user has staged something else meanwhile; that stays.
+    git.call("read-tree", "-i", "-m", move.before, move.commit)
+    git.call("update-index", "-q", "--refresh")
+
+
+def _go(locked: Locked, move: Move, *, again: bool) -> None:
+    checkout = locked.checkout
+    git = checkout.git(locked.copy())
+    if again and not has_commit(checkout.store, move.commit):
+        raise Conflict(
+            f"The commit {move.commit} of a landing that was cut off is gone. The branch of {checkout.top} "
+            "was not moved; `git status` there shows what is left to be put back, `git restore` does it."
+        )
+    entries = raw_entries(checkout.store, move.before, move.commit)
+    if again:
+        git.call("update-index", "-q", "--refresh")
+        put_back(checkout, git, left_over(checkout, git, entries))
+    if _standing(checkout, git) != (move.ref, move.before):
+        raise Conflict("The branch was moved meanwhile; nothing was changed, land again.")
+    _rehearse(checkout, git, entries, move)
+    _perform(checkout, git, entries, move)
+
+
+def _standing(checkout: Checkout, git: Git) -> tuple[str, str]:
+    """What is checked out: the ref and its commit, in a checkout that is ready to be changed."""
     for name, what in _UNFINISHED:
         if (checkout.git_dir / name).exists():
             raise Conflict(
                 f"{checkout.top} is in the middle of a {what}; finish or abort it, then land again."
             )
+    head = commit_at(git, "HEAD")
+    if head is None:
+        raise Conflict(f"{checkout.top} has no commit at its HEAD; make a first commit, then land again.")
+    refuse_unmerged(git)
+    # Without fresh stat information an unchanged file that was touched counts as changed.
+    git.call("update-index", "-q", "--refresh")
+    return _checked_out(git), head
 
 
-def _rehearse(checkout: Checkout, git: Git, entries: Iterable[Entry], ends: tuple[str, str]) -> None:
+def _checked_out(git: Git) -> str:
+    ref = git.call("symbolic-ref", "--quiet", "HEAD").stdout
+    return os.fsdecode(ref).removesuffix("\n") or DETACHED
+
+
+def _rehearse(checkout: Checkout, git: Git, entries: Iterable[Entry], move: Move) -> None:
     """Raise Conflict, naming the files, when the user has work where files would change.
 
     Stricter than git, which brings a file back that the user removed, and overwrites ignored ones.
@@ -106,11 +152,11 @@ def _rehearse(checkout: Checkout, git: Git, entries: Iterable[Entry], ends: tupl
     blocked = _untracked_in_the_way(checkout, git, entries)
     if blocked:
         raise Conflict(f"These untracked files are in the way: {listed(blocked)}. {_AS_IT_WAS}")
-    changed = git.run("diff-index", "-z", "--name-only", "--no-renames", ends[0]).split(b"\0")[:-1]
+    changed = git.run("diff-index", "-z", "--name-only", "--no-renames", move.before).split(b"\0")[:-1]
     overlap = {entry.path for entry in entries} & set(changed)
     if overlap:
         raise Conflict(f"These files have changes that are not committed: {listed(overlap)}. {_AS_IT_WAS}")
-    done = git.call("read-tree", "-m", "-u", "--dry-run", *ends)
+    done = git.call("read-tree", "-m", "-u", "--dry-run", move.before, move.commit)
     if done.code != 0:
         raise Conflict(f"The checkout has work in the way: {failure(done)} {_AS_IT_WAS}")
 
@@ -138,50 +184,31 @@ def _files_at(top: bytes, path: bytes) -> Iterator[bytes]:
         yield from (os.path.relpath(os.path.join(folder, name), top) for name in (*files, *links))
 
 
-def _perform(checkout: Checkout, git: Git, entries: Sequence[Entry], ends: tuple[str, str]) -> None:
-    head, commit = ends
+def _perform(checkout: Checkout, git: Git, entries: Sequence[Entry], move: Move) -> None:
     try:
         reach("land.files:before")
-        git.run("read-tree", "-m", "-u", head, commit)
+        git.run("read-tree", "-m", "-u", move.before, move.commit)
         reach("land.files:after")
-        done = git.call("update-ref", "-m", "codencer: land", "HEAD", commit, head)
+        done = git.call("update-ref", "-m", "codencer: land", "HEAD", move.commit, move.before)
         if done.code != 0:
             raise Conflict(
                 f"The branch was moved meanwhile; nothing was changed, land again. ({failure(done)})"
             )
+        reach("land.ref:after")
     except CodencerError as cause:
         try:
-            _put_back(checkout, git, entries)
-        except GitFailed as second:
-            raise GitFailed(
+            if has_moved(checkout, move):
+                raise LandingCutOff(f"The branch has moved, the index has not: {cause}") from cause
+            copy_index(checkout.index, git.index or checkout.index)
+            put_back(checkout, git, entries)
+        except LandingCutOff:
+            raise
+        except (Infrastructure, OSError) as second:
+            raise LandingCutOff(
                 f"The files could not be updated ({cause}) and not all could be put back ({second}). "
-                f"The branch is as it was: `git status` in {checkout.top} shows what is left, "
-                "and `git restore` brings it back."
+                f"The branch is as it was: `git status` in {checkout.top} shows what is left. Land again, or "
+                "start the daemon again, and it is put back."
             ) from cause
         if isinstance(cause, Conflict):
             raise
         raise GitFailed(f"The files could not be updated and were put back as they were: {cause}") from cause
-
-
-def _put_back(checkout: Checkout, git: Git, entries: Iterable[Entry]) -> None:
-    """Undo what a failed update wrote; none of these paths held work of the user's."""
-    assert git.index is not None
-    copy_index(checkout.index, git.index)
-    for entry in entries:
-        if entry.status == "A":
-            _remove(os.fsencode(checkout.top), entry.path)
-    paths = b"".join(entry.path + b"\0" for entry in entries if entry.status != "A")
-    git.run("checkout-index", "--force", "-z", "--stdin", stdin=paths)
-
-
-def _remove(top: bytes, path: bytes) -> None:
-    full = os.path.join(top, path)
-    with suppress(FileNotFoundError, NotADirectoryError):
-        if os.path.isdir(full) and not os.path.islink(full):
-            os.rmdir(full)
-        else:
-            os.unlink(full)
-    # Folders that were made for it go as well; the first one that is not empty ends this.
-    with suppress(OSError):
-        while path := os.path.dirname(path):
-            os.rmdir(os.path.join(top, path))

@@ -2,7 +2,8 @@
 
 It is taken through a copy of the bridge's own index with the ignore rules of the base and of the
 user, so nothing the agent did to its git directory, index or `.gitignore` hides a file. What cannot
-be stored is listed and makes the snapshot incomplete; a snapshot is never refused for it.
+be stored is listed and makes the snapshot incomplete; a snapshot is never refused for it. A disk that
+takes no more is something else: then there is no snapshot until it does.
 """
 
 import json
@@ -17,7 +18,7 @@ from codencer.workspace.agent_commits import Brought, bring_in
 from codencer.workspace.collect import Base, Collected, collect
 from codencer.workspace.folders import is_folder, is_inside
 from codencer.workspace.git import IDENTITY, Git, GitSettings, Store, quote_path
-from codencer.workspace.objects import read_objects
+from codencer.workspace.objects import read_objects, refuse_unwritable
 from codencer.workspace.refs import NAMESPACE, create_refs, read_ref
 from codencer.workspace.submodules import Gitlink, module_index, read_gitlinks
 
@@ -50,15 +51,20 @@ def take(
 
     Raises:
         GitFailed: git could not write the snapshot at all.
-        StorageFailed: the disk is full or not writable.
+        StorageFailed: the disk is full or not writable; to be taken again.
     """
     job = _Job(
         store=store, settings=settings, workspace=workspace, index=index, base=base, ref=ref, message=message
     )
     try:
         return _take(job)
-    except OSError as cause:
-        raise StorageFailed(f"The snapshot of {workspace} could not be written: {cause}.") from cause
+    except GitFailed:
+        refuse_unwritable(store)
+        raise
+    except (OSError, StorageFailed) as cause:
+        raise StorageFailed(
+            f"The snapshot of {workspace} could not be written: {cause}. The workspace is kept as it is."
+        ) from cause
 
 
 def read_taken(store: Store, commit: str) -> Taken:

@@ -77,8 +77,17 @@ class Checkout:
     def index(self) -> Path:
         return self.git_dir / "index"
 
+    @property
+    def umask(self) -> int:
+        """That of the user's own git, as its index shows it: the daemon's would make files private."""
+        try:
+            mode = self.index.stat().st_mode
+        except FileNotFoundError:
+            return -1
+        return 0o777 & ~(mode | (mode & 0o444) >> 2)
+
     def git(self, index: Path | None = None) -> Git:
-        return UsersGit(self.store, work_tree=self.top, index=index)
+        return UsersGit(self.store, work_tree=self.top, index=index, umask=self.umask)
 
 
 def find_checkout(store: Store, folder: Path) -> Checkout:

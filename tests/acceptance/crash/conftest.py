@@ -38,11 +38,18 @@ from codencer.ledger import verify
 SOURCE = Path(codencer.__file__).parents[1]
 SECONDS = 40
 PROVISIONING = {"provisioning": {"copy": [".env"], "hooks": {"post_create": "echo made > made.txt"}}}
+AGAIN = {
+    "version": "v1",
+    "name": "again",
+    "retry_when": {"adapter_process_failed": True, "backoff_seconds": 1, "from": "snapshot"},
+    "continue_when": {},
+}
 FILES = {
     "README.md": "A repository.\n",
     "code.txt": "broken\n",
     ".gitignore": ".env\n",
     ".codencer/workspace.json": json.dumps(PROVISIONING),
+    ".codencer/policies/again.yaml": json.dumps(AGAIN),
 }
 
 
@@ -67,6 +74,8 @@ class Process:
         return self.said
 
     def send(self, number: signal.Signals) -> None:
+        if number == signal.SIGCONT:
+            self.said.pop("halted", None)
         if "ended" not in self.said:
             os.kill(self.pid, number)
 
@@ -80,7 +89,6 @@ class Process:
 
     def halted(self) -> bool:
         """Wait for the failpoint that halts it; False when it ended instead."""
-        self.said.pop("halted", None)
         return "halted" in self.until("halted", "ended")
 
     def close(self) -> None:
@@ -174,10 +182,20 @@ class Site:
         assert left_running(self) == {}
         for folder in (self.home / "workspaces", self.home / "trash", self.state / "launches"):
             assert [each.name for each in folder.iterdir()] == [], folder
-        assert not (self.top / ".git" / "index.lock").exists()
+        ours = [*(self.top / ".git").glob("codencer-*"), *self.folder.rglob(".codencer-*")]
+        assert [each for each in (*ours, self.top / ".git" / "index.lock") if each.exists()] == []
+
+    def recorded(self, kind: str) -> list[dict[str, Any]]:
+        """What every event of this kind says, in order."""
+        with self._ledger() as ledger:
+            rows = ledger.execute("SELECT body FROM events WHERE kind = ? ORDER BY seq", (kind,))
+            return [json.loads(body) for (body,) in rows]
+
+    def _ledger(self) -> closing[sqlite3.Connection]:
+        return closing(sqlite3.connect(f"file:{self.state / 'codencer.db'}?mode=ro", uri=True))
 
     def _snapshots(self) -> dict[str, str]:
-        with closing(sqlite3.connect(f"file:{self.state / 'codencer.db'}?mode=ro", uri=True)) as ledger:
+        with self._ledger() as ledger:
             rows = ledger.execute(
                 "SELECT attempt_id, body FROM events WHERE kind = 'snapshot.taken' AND attempt_id NOT IN "
                 "(SELECT attempt_id FROM events WHERE kind = 'snapshot.expired')"

@@ -4,14 +4,15 @@ The list of failpoints is derived from the code, and each must be reached by one
 below, so a new one cannot go untested. Where a moment comes several times, each time is tried.
 """
 
-import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codencer.errors import Conflict
 from codencer.testing.failpoints import names
 
 AT_ONCE = 3
@@ -70,19 +71,73 @@ def expired(client: Any) -> None:
     client.seen("snapshot.expired")
 
 
+def tried_again(client: Any) -> None:
+    """The agent crashes, and its policy has another one go on from what it left."""
+    met = client.site.folder / "met"
+    crash = f"simulate: run test -e {met} || {{ touch {met}; echo half > half.txt; exit 1; }}"
+    client.settled(client.submit("again", f"{crash}\n{FIXED}", policy_bundle="again"))
+    client.seen("workspace.released", 2)
+
+
+def rested(client: Any) -> None:
+    """The agent runs out of quota, and goes on with what it was at."""
+    goal = f"simulate: session talk\nsimulate: write half.txt x\nsimulate: quota 1\n{FIXED}"
+    client.settled(client.submit("rested", goal))
+    client.seen("workspace.released")
+
+
 def landed(client: Any) -> None:
-    """The outcome of a task is brought to the user, in every form."""
-    step = client.submit("landed", FIXED)
+    """The outcome of a task is brought to a user who is at work, in every form."""
+    site = client.site
+    step = client.submit("landed", f"{FIXED}\nsimulate: write new.txt x\nsimulate: run rm README.md")
     client.settled(step)
     client.seen("workspace.released")
-    place = {"checkout": str(client.site.top)}
-    client.act(step, "land", form="patch", target=str(client.site.folder / "a.patch"), **place)
+    (site.top / ".gitignore").write_text("my own words\n")
+    (site.top / "mine.txt").write_text("untracked\n")
+    place = {"checkout": str(site.top)}
+    patch = site.folder / "a.patch"
+    client.act(step, "land", form="patch", target=str(patch), **place)
     client.act(step, "land", form="branch", target="side", **place)
-    client.act(step, "land", form="commit", **place)
-    assert b"+fixed" in (client.site.folder / "a.patch").read_bytes()
+    commit = client.act(step, "land", form="commit", **place)["commit"]
+    assert client.act(step, "land", form="commit", **place)["already"]
+    assert b"+fixed" in patch.read_bytes()
+    assert site.git("rev-parse", "HEAD") == commit
+    assert (site.top / ".gitignore").read_text() == "my own words\n"
+    recorded = [(each["form"], each["target"], each["commit"]) for each in site.recorded("step.landed")]
+    assert recorded == [
+        ("patch", str(patch), None),
+        ("branch", "side", site.git("rev-parse", "side")),
+        ("commit", "main", commit),
+    ]
 
 
-SCENARIOS: tuple[Callable[[Any], None], ...] = (work, gated, behind, cancelled, expired, landed)
+def not_landed(client: Any) -> None:
+    """Somebody else is quick: whenever the landing writes its files, the branch moves under it."""
+    site = client.site
+    commit = "git commit-tree HEAD^{tree} -p HEAD -m meanwhile"
+    site.git("config", "filter.quick.smudge", f"cat; git update-ref refs/heads/main $({commit})")
+    step = client.submit(
+        "not-landed", "simulate: write .gitattributes *.q filter=quick\nsimulate: write x.q x"
+    )
+    client.settled(step)
+    client.seen("workspace.released")
+    with suppress(Conflict):
+        client.act(step, "land", form="commit", checkout=str(site.top))
+    client.seen("step.landing_undone")
+    assert site.recorded("step.landed") == []
+
+
+SCENARIOS: tuple[Callable[[Any], None], ...] = (
+    work,
+    gated,
+    behind,
+    cancelled,
+    expired,
+    tried_again,
+    rested,
+    landed,
+    not_landed,
+)
 Reference = tuple[dict[str, Any], list[str]]
 
 
@@ -99,12 +154,17 @@ def test_every_failpoint_is_on_somebodys_way(undisturbed: dict[str, Reference]) 
     assert {name for _, reached in undisturbed.values() for name in reached} == set(names())
 
 
-IN_A_CHECKOUT = ("land.files:before", "land.files:after", "land.index:before")
-"""Moments at which the user's checkout is locked, as by any git that is killed: see below."""
+@pytest.mark.parametrize("name", ["agent.launching:before", "agent.launching:after", "launch.spawn:after"])
+def test_an_agent_that_goes_on_after_a_pause_is_started_once_too(
+    ordeal: Any, undisturbed: dict[str, Reference], tmp_path: Path, name: str
+) -> None:
+    outcome, reached = undisturbed["rested"]
+    assert outcome["starts"] == ["rested"], "what it had done before is not done again"
+    assert ordeal.killed(tmp_path / "site", rested, name, reached.count(name)) == outcome
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("name", [each for each in names() if each not in IN_A_CHECKOUT])
+@pytest.mark.parametrize("name", names())
 def test_nothing_comes_of_killing_the_daemon(
     ordeal: Any, undisturbed: dict[str, Reference], tmp_path: Path, name: str
 ) -> None:
@@ -117,34 +177,3 @@ def test_nothing_comes_of_killing_the_daemon(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for nth, found in pool.map(killed, range(1, reached.count(name) + 1)):
             assert found == outcome, f"killed at {name}, for the {nth}. time"
-
-
-@pytest.mark.parametrize("name", IN_A_CHECKOUT)
-def test_a_landing_that_is_cut_off_loses_nothing_of_the_users(ordeal: Any, tmp_path: Path, name: str) -> None:
-    with ordeal.site(tmp_path / "site") as site:
-        client, daemon = ordeal.client(site), site.start(site.trap(name))
-        assert site.opened(daemon), site.log
-        step = client.submit("landed", FIXED)
-        client.settled(step)
-        client.seen("workspace.released")
-        before = site.git("rev-parse", "HEAD")
-        (site.top / "README.md").write_text("my own words\n")
-        with ThreadPoolExecutor(1) as pool:
-            landing = pool.submit(client.act, step, "land", checkout=str(site.top), form="commit")
-            assert daemon.ended() == -signal.SIGKILL
-            assert site.opened(site.start()), site.log
-            assert landing.result() is None, "it meets the lock, and nothing is done twice"
-        assert (site.top / "README.md").read_text() == "my own words\n"
-        moved = site.git("rev-parse", "HEAD") != before
-        assert moved is (name == "land.index:before")
-        expected = "broken\n" if name == "land.files:before" else "fixed\n"
-        assert (site.top / "code.txt").read_text() == expected
-        # What the refusal says to do, and then what git says to do.
-        (site.top / ".git" / "index.lock").unlink()
-        site.git("reset", "--quiet")
-        if name == "land.files:after":
-            site.git("restore", "code.txt")
-        if not moved:
-            client.act(step, "land", checkout=str(site.top), form="commit")
-        assert site.git("show", "HEAD:code.txt") == "fixed"
-        assert site.git("status", "--porcelain") == "M README.md"

@@ -192,13 +192,33 @@ def replace_by_pipe(path: Path) -> bytes:
     return content
 
 
-def test_a_supervisor_that_dies_before_its_claim_has_started_nothing(held: Callable[..., Held]) -> None:
-    case = held("launch.spawn:before", 2)
-    launch = case.site.launch("agent-1")
+def kill_before_its_claim(launch: Path, daemon: Any) -> None:
+    """Let a daemon that is halted before it starts a supervisor go on, and kill that one at once."""
     replace_by_pipe(launch / "launch.json")
-    case.go_on()
+    daemon.send(signal.SIGCONT)
     with (launch / "launch.json").open("wb"):  # it is there, and reads
         kill(supervisor_of(launch))
+
+
+def test_a_supervisor_that_dies_before_its_claim_is_followed_by_another(held: Callable[..., Held]) -> None:
+    case = held("launch.spawn:before", 2)
+    kill_before_its_claim(case.site.launch("agent-1"), case.daemon)
+    case.began.read_text()
+    assert owner(case.site.launch("agent-2"))["agent"]
+    assert json.loads((case.site.launch("agent-1") / "claim").read_text())["tombstone"]
+    case.gate.write_text("go\n")
+    case.outcome("completed", files=("half.txt", "late.txt"))
+
+
+def test_an_agent_whose_supervisors_all_die_was_not_started(held: Callable[..., Held]) -> None:
+    case = held("launch.spawn:before", 2)
+    for number in (2, 3):
+        # A daemon that comes back makes another launch, too: the ones before never got a supervisor.
+        assert case.daemon.end(signal.SIGKILL) == -signal.SIGKILL
+        case.daemon = case.site.start(f"stop launch.spawn:before 1 {case.site.folder / f'once-{number}'}")
+        assert case.daemon.halted(), case.site.log
+    kill_before_its_claim(case.site.launch("agent-3"), case.daemon)
+    assert case.site.opened(case.daemon), case.site.log
     assert "nothing was started" in case.outcome("failed_adapter", starts=0, files=())["summary"]
 
 
@@ -247,11 +267,7 @@ def test_a_hook_or_validation_whose_supervisor_never_comes_up_is_done_again(
     held: Callable[..., Held], launch: str, nth: int
 ) -> None:
     case = held("launch.spawn:before", nth, let_go=nth > 2)
-    folder = case.site.launch(launch)
-    replace_by_pipe(folder / "launch.json")
-    case.go_on()
-    with (folder / "launch.json").open("wb"):  # it is there, and reads
-        kill(supervisor_of(folder))
+    kill_before_its_claim(case.site.launch(launch), case.daemon)
     if nth == 1:
         case.let_go()
     case.outcome("completed", files=("half.txt", "late.txt"))

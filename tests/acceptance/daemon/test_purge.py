@@ -1,9 +1,14 @@
 """Purging takes everything of ours away, says what, and leaves the repository byte for byte."""
 
+import asyncio
 import os
 import stat
 from pathlib import Path
 from typing import Any
+
+from codencer.ledger import Ledger
+from codencer.model.event import EventKind
+from codencer.model.landing import LandForm, Landing
 
 
 def tree(top: Path) -> dict[str, object]:
@@ -87,3 +92,33 @@ def test_evidence_kept_elsewhere_goes_and_what_lies_beside_it_stays(place: Any) 
     assert (beside / "r").is_dir()
     assert place.run("purge", "--yes", env=env).code == 0
     assert sorted(each.name for each in beside.iterdir()) == ["ledger.txt", "mine.txt"]
+
+
+def test_a_landing_that_was_cut_off_is_finished_first(place: Any) -> None:
+    place.json("run", "start", "r")
+    goal = ("--goal", "simulate: write code.txt x", "--adapter", "simulation")
+    step = place.json("submit", "r", *goal, "--wait")["step_id"]
+    place.json("stop")
+    head = place.git("rev-parse", "HEAD").strip()
+    landing = Landing(
+        form=LandForm.BRANCH,
+        target="side",
+        checkout=str(place.top),
+        git_dir=".",
+        mark="0a1b",
+        base=head,
+        tree=place.git("rev-parse", "HEAD^{tree}").strip(),
+        files=1,
+        ref="refs/heads/side",
+        commit=head,
+    )
+    ledger = Ledger.open(place.state / "codencer.db")
+    body = {"actor": "t", "landing": landing}
+    asyncio.run(ledger.write(lambda tx: tx.append(EventKind.STEP_LANDING, body, step_id=step)))
+    ledger.close()
+    refused = place.run("purge", "--yes", "--kill")
+    assert (refused.code, step in refused.err) == (1, True), refused
+    place.json("start")
+    place.json("stop")
+    assert place.git("rev-parse", "side").strip() == head
+    assert str(place.state) in place.json("purge", "--yes")["removed"]

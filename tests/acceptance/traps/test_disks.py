@@ -1,49 +1,12 @@
 """A full or read-only disk: told in plain words, nothing acknowledged is lost, and it goes on afterwards."""
 
 import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-Mount = Callable[[Path, str], None]
+Mount = Callable[[Path, str], Any]
 SIMULATED = ("--adapter", "simulation")
-
-
-@pytest.fixture
-def mount() -> Iterator[Mount]:
-    """Mount a small file system over a folder; mounting takes root."""
-    mounted: list[Path] = []
-
-    def over(folder: Path, size: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "codencer-test", str(folder)]
-        if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("mounting a file system is not permitted here")
-        mounted.append(folder)
-
-    yield over
-    for folder in mounted:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def remount(folder: Path, mode: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{mode}", str(folder)], check=True, capture_output=True)
-
-
-def fill(folder: Path) -> Path:
-    """Take all the space that is left."""
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        for size in (65536, 4096, 1):
-            while True:
-                try:
-                    file.write(b"x" * size)
-                except OSError:
-                    break
-    return ballast
 
 
 def told(place: Any, error: str, said: str, *words: str) -> None:
@@ -54,15 +17,15 @@ def told(place: Any, error: str, said: str, *words: str) -> None:
 
 
 def test_nothing_begins_in_a_state_folder_that_cannot_be_written(place: Any, mount: Mount) -> None:
-    mount(place.state, "4m")
+    disk = mount(place.state, "4m")
     before = place.git("for-each-ref"), place.git("status", "--porcelain")
-    remount(place.state, "ro")
+    disk.remount("ro")
     for words in (("start",), ("run", "start", "r"), ("submit", "r", "--goal", "x")):
         told(place, "storage_failed", "Read-only file system", *words)
     assert place.run("doctor").code == 5
     assert list(place.state.iterdir()) == []
     assert (place.git("for-each-ref"), place.git("status", "--porcelain")) == before
-    remount(place.state, "rw")
+    disk.remount("rw")
     assert place.run("run", "start", "r").code == 0
 
 
@@ -79,7 +42,7 @@ def test_a_disk_that_fills_up_during_a_step_loses_and_blocks_nothing(
     place: Any, mount: Mount, tmp_path: Path
 ) -> None:
     """The agent ends, a second step is asked for, and the daemon is asked how it is, all on a full disk."""
-    mount(place.state, "4m")
+    disk = mount(place.state, "4m")
     began, go, done = tmp_path / "began", tmp_path / "go", tmp_path / "done"
     for pipe in (began, go, done):
         os.mkfifo(pipe)
@@ -88,7 +51,7 @@ def test_a_disk_that_fills_up_during_a_step_loses_and_blocks_nothing(
     step = place.json("submit", "r", "--goal", goal, *SIMULATED)["id"]
     began.read_text()
     waiting = place.open("step", "wait", step, "--json")
-    ballast = fill(place.state)
+    ballast = disk.fill()
     pid = place.json("instance")["pid"]
     told(place, "storage_failed", "full", "submit", "r", "--goal", "simulate: say x", *SIMULATED)
     told(place, "storage_failed", "full", "run", "start", "q")
@@ -110,10 +73,31 @@ def test_a_disk_that_fills_up_during_a_step_loses_and_blocks_nothing(
     assert place.run("doctor").out.count("chain and tables hold") == 1
 
 
-def follow_until_held_up(place: Any, step: str) -> None:
+def test_work_that_does_not_fit_waits_for_room(place: Any, mount: Mount) -> None:
+    """Not the files are to blame: the step neither fails nor completes without them."""
+    objects = place.top / ".git" / "objects"
+    kept = {each: each.read_bytes() for each in objects.rglob("*") if each.is_file()}
+    disk = mount(objects, "512k")
+    for path, content in kept.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    place.json("run", "start", "r")
+    goal = "simulate: write small.txt x\nsimulate: run head -c 600000 /dev/urandom > big.bin"
+    step = place.json("submit", "r", "--goal", goal, *SIMULATED)["id"]
+    follow_until_held_up(place, step, "No space left on device")
+    workspace = Path(place.json("step", "path", step)["workspace"])
+    assert (workspace / "big.bin").stat().st_size == 600_000
+    disk.remount("size=8m")
+    assert place.json("step", "wait", step)["state"] == "completed"
+    result = place.json("step", "result", step)
+    assert [each["path"] for each in result["files_changed"]] == ["big.bin", "small.txt"]
+    assert place.json("step", "state", step)["attempts"] == 1
+
+
+def follow_until_held_up(place: Any, step: str, said: str = "is full") -> None:
     """The state of a step that cannot go on says so; nothing can be recorded to be waited for."""
     for _ in range(200):
-        if "is full" in (place.json("step", "state", step)["waiting"] or ""):
+        if said in (place.json("step", "state", step)["waiting"] or ""):
             return
     raise AssertionError(place.run("step", "state", step))
 
@@ -123,7 +107,7 @@ def test_a_workspace_that_does_not_fit_fails_its_step_alone(place: Any, mount: M
     place.git("add", "big.bin")
     place.git("commit", "--quiet", "--message", "big")
     root = place.top.parent / "workspaces"
-    mount(root, "128k")
+    disk = mount(root, "128k")
     place.env["CODENCER_WORKSPACE_ROOT"] = str(root)
     place.json("run", "start", "r")
     before = place.git("rev-parse", "HEAD"), place.git("status", "--porcelain")
@@ -133,7 +117,7 @@ def test_a_workspace_that_does_not_fit_fails_its_step_alone(place: Any, mount: M
     assert "is full" in failed["summary"], failed["summary"]
     assert str(root) in failed["summary"], "it says where"
     assert [path.name for path in root.rglob("*") if path.is_file()] == [], "half a workspace keeps no space"
-    subprocess.run(["mount", "-o", "remount,size=4m", str(root)], check=True)
+    disk.remount("size=4m")
     place.json("step", "retry", failed["step_id"])
     assert place.json("step", "wait", failed["step_id"])["state"] == "completed"
     assert (place.git("rev-parse", "HEAD"), place.git("status", "--porcelain")) == before

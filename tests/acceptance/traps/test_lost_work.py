@@ -30,7 +30,7 @@ ENDINGS: dict[str, tuple[str, dict[str, object], str, int]] = {
 
 
 EVIDENCE = {
-    *("input.json", "task.json", "prompt.txt", "environment.json"),
+    *("input.json", "task.json", "prompt.txt", "environment.json", "policy.json"),
     *("stdout.log", "stderr.log", "exit.json", "transcript.jsonl"),
     *("diff.patch", "changed_files.json", "result.json", "manifest.json"),
 }

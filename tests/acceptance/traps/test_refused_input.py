@@ -85,8 +85,12 @@ DOCUMENTS: dict[str, tuple[str, int, str]] = {
         r"task\.yaml:2: validations",
     ),
     "a validation without a command": ("goal: x\nvalidations: [{name: a}]\n", 422, r"validations.*command"),
-    "what comes later": ("goal: x\nvalidations: [{name: a, command: b, retries: 2}]\n", 422, "retries"),
-    "another agent when one fails": ("goal: x\nfallback_adapters: [simulation]\n", 422, "fallback_adapters"),
+    "a report that is none": ("goal: x\nvalidations: [{name: a, command: b, report: tap}]\n", 422, "report"),
+    "another agent that nobody knows": (
+        "goal: x\nadapter_profile: simulation\nfallback_adapters: [nobody]\n",
+        0,
+        "nobody.*simulation",
+    ),
 }
 
 

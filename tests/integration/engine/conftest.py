@@ -24,14 +24,14 @@ class House:
     """An engine with the few calls every test makes."""
 
     def __init__(self, engine: Engine, top: Path) -> None:
-        self.engine, self.top = engine, top
+        self.engine, self.top, self.trust = engine, top, True
 
     async def submit(self, goal: str, run: str = "run", **task: Any) -> Step:
         if not any(each.id == run for each in await self.engine.list_runs()):
             await self.engine.start_run(run, RunLabels(), "test")
         overrides: dict[str, object] = {"is_simulation": True, **task}
         submission = Submission(
-            source_kind=SourceKind.API, text=goal, overrides=overrides, cwd=str(self.top), trust=True
+            source_kind=SourceKind.API, text=goal, overrides=overrides, cwd=str(self.top), trust=self.trust
         )
         return await self.engine.submit(run, submission, "test")
 

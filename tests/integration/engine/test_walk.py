@@ -56,6 +56,7 @@ async def test_an_edit_that_passes_completes_and_leaves_all_its_evidence(
         "input.txt",
         "task.json",
         "environment.json",
+        "policy.json",
         "prompt.txt",
         "transcript.jsonl",
         "stdout.log",

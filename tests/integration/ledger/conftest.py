@@ -7,16 +7,27 @@ import pytest
 
 from codencer.ledger import Ledger, Transaction
 from codencer.model.artifact import Artifact
-from codencer.model.attempt import AgentOutcome, AttemptState, Ending, HookStatus, Provisioning, Snapshot
+from codencer.model.attempt import (
+    AgentOutcome,
+    AttemptState,
+    Ending,
+    ErrorKind,
+    HookStatus,
+    Pause,
+    Provisioning,
+    Snapshot,
+)
 from codencer.model.event import EventKind
 from codencer.model.gate import GateState
 from codencer.model.ids import IdKind, new_id
+from codencer.model.landing import LandForm, Landing
 from codencer.model.launch import ExitReason, ExitRecord, ProcessNote
 from codencer.model.policy import Decision, Facts, Verdict
 from codencer.model.run import RunLabels, RunState
 from codencer.model.step import AdapterSettings, Base, FrozenSettings, StepState
 from codencer.model.task import Provenance, SourceKind, TaskContext, TaskSpec, ValidationSpec
 from codencer.model.validation import TestCounts, ValidationResult, ValidationState
+from codencer.model.waiting import NextTry, Wait
 
 Body = dict[str, object]
 Example = Callable[..., Body]
@@ -48,6 +59,35 @@ _FACTS = Facts(
     failed_validations=(),
     failed_warnings=(),
     survivors=(),
+)
+_LANDING = Landing(
+    form=LandForm.BRANCH,
+    target="fix",
+    checkout="/somewhere",
+    git_dir=".",
+    mark="0a1b",
+    base="b" * 40,
+    tree="d" * 40,
+    files=1,
+    ref="refs/heads/fix",
+    commit="f" * 40,
+)
+_NEXT_TRY = NextTry(
+    wait=Wait(until=1_800_000_000_000_000, microseconds=2_000_000),
+    tries=2,
+    most=3,
+    fallback=1,
+    cause="it crashed",
+    feedback="Attempt 1 did not do",
+    begins_at="c" * 40,
+)
+_PAUSE = Pause(
+    launch="l1",
+    cause=ErrorKind.QUOTA,
+    wait=Wait(until=1_800_000_000_000_000, microseconds=5_000_000),
+    session_id="s-1",
+    exit=ExitRecord(reason=ExitReason.EXITED, code=75),
+    cost_microusd=12,
 )
 _VALIDATION = ValidationResult(
     name="tests",
@@ -89,6 +129,15 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
         "retryable": True,
         "reason": "tests",
     },
+    EventKind.STEP_LANDING: {"actor": "ann", "landing": _LANDING},
+    EventKind.STEP_LANDING_UNDONE: {"actor": "ann", "reason": "the branch was moved"},
+    EventKind.STEP_RETRY_PLANNED: {
+        "step_state": StepState.FAILED_RETRYABLE,
+        "summary": "it crashed",
+        "reason": "broken",
+        "next_try": _NEXT_TRY,
+        "turn": {"run_id": "one", "adapter": "other", "priority": 0, "behind": None},
+    },
     EventKind.STEP_LANDED: {"actor": "ann", "form": "branch", "target": "fix", "commit": "f" * 40},
     EventKind.ATTEMPT_STARTED: {
         "number": 1,
@@ -106,6 +155,10 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
         "pid": 4242,
         "attempt_state": AttemptState.RUNNING,
         "step_state": StepState.RUNNING,
+    },
+    EventKind.AGENT_PAUSED: {
+        "pause": _PAUSE,
+        "turn": {"run_id": "one", "adapter": "fixer", "priority": 0, "behind": None},
     },
     EventKind.AGENT_EXITED: {
         "exit": _EXIT,
@@ -172,6 +225,7 @@ def _walk(tx: Transaction, run_id: str, name: str) -> tuple[str, str, str]:
         (EventKind.WORKSPACE_READY, {}),
         (EventKind.AGENT_LAUNCHING, {}),
         (EventKind.AGENT_STARTED, {}),
+        (EventKind.AGENT_PAUSED, {}),
         (EventKind.AGENT_EXITED, {}),
         (EventKind.SNAPSHOT_TAKEN, {}),
         (EventKind.ARTIFACTS_STORED, {"artifacts": [artifact]}),
@@ -185,8 +239,12 @@ def _walk(tx: Transaction, run_id: str, name: str) -> tuple[str, str, str]:
     ):
         tx.append(kind, _example(kind, **changes), attempt_id=attempt_id)
     for kind in (
+        EventKind.STEP_RETRY_PLANNED,
         EventKind.CANCEL_REQUESTED,
         EventKind.STEP_SETTLED,
+        EventKind.STEP_LANDING,
+        EventKind.STEP_LANDING_UNDONE,
+        EventKind.STEP_LANDING,
         EventKind.STEP_LANDED,
         EventKind.STEP_RETRIED,
     ):

@@ -160,7 +160,7 @@ def test_any_changed_column_of_a_derived_row_is_found(
         if (table, name) == ("head", "one"):
             continue  # Its constraint allows no other value.
         change = value + 1 if isinstance(value, int) else f"{value or ''}x"
-        if value is None and name == "agent_pid":
+        if value is None and name in ("agent_pid", "landing"):
             change = 1
         report = forge(f"UPDATE {table} SET {name} = :value WHERE rowid = :rowid", value=change, rowid=rowid)
         assert not report.ok, (table, name)

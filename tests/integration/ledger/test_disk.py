@@ -2,9 +2,9 @@
 
 import asyncio
 import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,37 +18,18 @@ StartRun = Callable[[str], Callable[[Transaction], None]]
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB; mounting one takes root."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "codencer-test", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a file system is not permitted here")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+def small_disk(mount: Callable[[Path, str], Any], tmp_path: Path) -> Any:
+    """A file system of 1 MiB."""
+    return mount(tmp_path / "disk", "1m")
 
 
-def fill(folder: Path) -> Path:
-    """Take all the space that is left."""
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        for size in (65536, 4096, 1):
-            while True:
-                try:
-                    file.write(b"x" * size)
-                except OSError:
-                    break
-    return ballast
-
-
-async def test_a_full_disk_fails_the_write_and_nothing_else(small_disk: Path, start_run: StartRun) -> None:
+async def test_a_full_disk_fails_the_write_and_nothing_else(small_disk: Any, start_run: StartRun) -> None:
     def big(tx: Transaction) -> None:
         tx.append(EventKind.RUN_CREATED, {"labels": RunLabels(planner="p" * 200_000)}, run_id="big")
 
-    ledger = Ledger.open(small_disk / "codencer.db")
+    ledger = Ledger.open(small_disk.folder / "codencer.db")
     await ledger.write(start_run("before"))
-    ballast = fill(small_disk)
+    ballast = small_disk.fill()
     answers = await asyncio.gather(
         ledger.write(start_run("small")), ledger.write(big), return_exceptions=True
     )
@@ -62,49 +43,52 @@ async def test_a_full_disk_fails_the_write_and_nothing_else(small_disk: Path, st
     ledger.close()
 
 
-def test_no_ledger_is_begun_on_a_full_disk(small_disk: Path) -> None:
-    ballast = fill(small_disk)
+def test_no_ledger_is_begun_on_a_full_disk(small_disk: Any) -> None:
+    ballast = small_disk.fill()
     with pytest.raises(StorageFailed):
-        Ledger.open(small_disk / "codencer.db")
-    assert not (small_disk / "codencer.db").exists()
+        Ledger.open(small_disk.folder / "codencer.db")
+    assert not (small_disk.folder / "codencer.db").exists()
     ballast.unlink()
-    Ledger.open(small_disk / "codencer.db").close()
+    Ledger.open(small_disk.folder / "codencer.db").close()
 
 
-def test_without_room_for_the_backup_nothing_is_migrated(small_disk: Path, start_run: StartRun) -> None:
-    ledger = Ledger.open(small_disk / "codencer.db")
+def test_without_room_for_the_backup_nothing_is_migrated(small_disk: Any, start_run: StartRun) -> None:
+    ledger = Ledger.open(small_disk.folder / "codencer.db")
     asyncio.run(ledger.write(start_run("one")))
     ledger.close()
-    ballast = fill(small_disk)
-    migrations = [*shipped(), Migration(number=2, statements=("CREATE TABLE later (x INTEGER) STRICT",))]
+    ballast = small_disk.fill()
+    migrations = [
+        *shipped(),
+        Migration(number=len(shipped()) + 1, statements=("CREATE TABLE later (x INTEGER) STRICT",)),
+    ]
     with pytest.raises(StorageFailed):
         open_for_writing(ledger.path, migrations)
-    assert not list(small_disk.glob("*.bak*"))
+    assert not list(small_disk.folder.glob("*.bak*"))
     ballast.unlink()
     report = verify(ledger.path)
     assert (report.ok, report.events) == (True, 1)
 
 
-def test_a_read_only_disk_is_reported_and_can_be_verified(small_disk: Path, start_run: StartRun) -> None:
-    ledger = Ledger.open(small_disk / "codencer.db")
+def test_a_read_only_disk_is_reported_and_can_be_verified(small_disk: Any, start_run: StartRun) -> None:
+    ledger = Ledger.open(small_disk.folder / "codencer.db")
     asyncio.run(ledger.write(start_run("one")))
     ledger.close()
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    small_disk.remount("ro")
     with pytest.raises(StorageFailed):
-        Ledger.open(small_disk / "codencer.db")
+        Ledger.open(small_disk.folder / "codencer.db")
     with pytest.raises(StorageFailed):
-        Ledger.open(small_disk / "new" / "codencer.db")
+        Ledger.open(small_disk.folder / "new" / "codencer.db")
     with pytest.raises(StorageFailed):
-        ArtifactStore(small_disk / "artifacts").seal("r/s/a", "log", b"x", "text/plain", "att_1")
+        ArtifactStore(small_disk.folder / "artifacts").seal("r/s/a", "log", b"x", "text/plain", "att_1")
     assert verify(ledger.path).ok
-    assert os.listdir(small_disk) == ["codencer.db"]
+    assert os.listdir(small_disk.folder) == ["codencer.db"]
 
 
-def test_evidence_on_a_full_disk_leaves_the_source(small_disk: Path, tmp_path: Path) -> None:
+def test_evidence_on_a_full_disk_leaves_the_source(small_disk: Any, tmp_path: Path) -> None:
     source = tmp_path / "log"
     source.write_bytes(b"x" * 100_000)
-    store = ArtifactStore(small_disk / "artifacts")
-    ballast = fill(small_disk)
+    store = ArtifactStore(small_disk.folder / "artifacts")
+    ballast = small_disk.fill()
     with pytest.raises(StorageFailed):
         store.seal("r/s/a", "log", source, "text/plain", "att_1")
     assert source.stat().st_size == 100_000

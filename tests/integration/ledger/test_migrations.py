@@ -15,9 +15,14 @@ import pytest
 
 from codencer.errors import IncompatibleVersion, LedgerFailed, StorageFailed
 from codencer.ledger import Ledger, Queries, Transaction, verify
+from codencer.ledger.audit import TABLES
 from codencer.ledger.migrate import Migration, open_for_writing, shipped
+from codencer.model.event import EventKind
 
 StartRun = Callable[[str], Callable[[Transaction], None]]
+
+NOW = len(shipped())
+"""The version of a ledger that is made today."""
 
 
 def fingerprint(folder: Path) -> dict[str, tuple[str, int]]:
@@ -75,12 +80,12 @@ def test_a_migration_is_preceded_by_a_backup(recorded: Path) -> None:
     connection = open_for_writing(recorded, migrations)
     assert connection.execute("SELECT x FROM later").get == 1
     connection.close()
-    assert version(recorded) == 2
-    backup = recorded.with_name("codencer.db.v1.bak")
-    assert (version(backup), stat.S_IMODE(backup.stat().st_mode)) == (1, 0o600)
+    assert version(recorded) == NOW + 1
+    backup = recorded.with_name(f"codencer.db.v{NOW}.bak")
+    assert (version(backup), stat.S_IMODE(backup.stat().st_mode)) == (NOW, 0o600)
     report = verify(backup)
     assert (report.ok, report.events) == (True, 1)
-    assert sorted(file.name for file in recorded.parent.iterdir()) == ["codencer.db", "codencer.db.v1.bak"]
+    assert sorted(file.name for file in recorded.parent.iterdir()) == ["codencer.db", backup.name]
     # The backup is a ledger itself.
     ledger = Ledger.open(backup)
     assert len(asyncio.run(ledger.read(Queries.runs))) == 1
@@ -89,16 +94,51 @@ def test_a_migration_is_preceded_by_a_backup(recorded: Path) -> None:
 
 def test_a_failing_migration_changes_nothing(recorded: Path) -> None:
     migrations = with_another("CREATE TABLE later (x INTEGER) STRICT", "INSERT INTO nowhere VALUES (1)")
-    with pytest.raises(LedgerFailed, match=r"codencer\.db\.v1\.bak"):
+    with pytest.raises(LedgerFailed, match=rf"codencer\.db\.v{NOW}\.bak"):
         open_for_writing(recorded, migrations)
-    assert version(recorded) == 1
+    assert version(recorded) == NOW
     assert verify(recorded).ok
     broken = with_another("INSERT INTO submissions VALUES ('nobody', '', '', '')")
     with pytest.raises(LedgerFailed, match="do not exist"):
         open_for_writing(recorded, broken)
-    assert version(recorded) == 1
+    assert version(recorded) == NOW
     open_for_writing(recorded, with_another("CREATE TABLE later (x INTEGER) STRICT")).close()
-    assert version(recorded) == 2
+    assert version(recorded) == NOW + 1
+
+
+def test_a_ledger_of_the_first_version_is_what_its_events_say_once_it_is_up_to_date(
+    tmp_path: Path, start_run: StartRun, example: Callable[..., dict[str, object]]
+) -> None:
+    def work(tx: Transaction) -> None:
+        """What the first version wrote, too, about a step that was tried twice."""
+        tx.append(EventKind.STEP_SUBMITTED, example(EventKind.STEP_SUBMITTED), run_id="one", step_id="s")
+        for number in (1, 2):
+            body, ids = example(EventKind.ATTEMPT_STARTED, number=number), {"attempt_id": f"a{number}"}
+            tx.append(EventKind.ATTEMPT_STARTED, body, step_id="s", **ids)
+            for kind in (EventKind.AGENT_LAUNCHING, EventKind.AGENT_EXITED, EventKind.ATTEMPT_ENDED):
+                tx.append(kind, example(kind), **ids)
+            tx.append(EventKind.STEP_SETTLED, example(EventKind.STEP_SETTLED), step_id="s")
+            tx.append(EventKind.STEP_RETRIED, example(EventKind.STEP_RETRIED), step_id="s")
+
+    today = Ledger.open(tmp_path / "today.db")
+    asyncio.run(today.write(start_run("one")))
+    asyncio.run(today.write(work))
+    today.close()
+    old = tmp_path / "old.db"
+    with closing(open_for_writing(old, shipped()[:1])) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("DELETE FROM head")
+        connection.execute("ATTACH ? AS today", (str(today.path),))
+        for table in ("events", "head", *TABLES):
+            names = [
+                name
+                for (name,) in connection.execute(f"SELECT name FROM pragma_table_info('{table}', 'main')")
+            ]
+            columns = ", ".join(names)
+            connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM today.{table}")
+    assert version(old) == 1 < NOW
+    Ledger.open(old).close()
+    assert (version(old), verify(old).ok) == (NOW, True)
 
 
 def test_a_newer_ledger_stays_byte_for_byte(recorded: Path) -> None:

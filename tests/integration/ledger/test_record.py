@@ -62,6 +62,22 @@ async def test_a_step_is_what_its_events_say(ledger: Ledger, walked: Ids, exampl
     assert step.revision == 2, "the answered gate and the retry"
 
 
+async def test_a_landing_is_unfinished_until_it_is_over(
+    ledger: Ledger, walked: Ids, example: Example
+) -> None:
+    async def record(kind: EventKind) -> list[int]:
+        await ledger.write(lambda tx: tx.append(kind, example(kind), step_id=walked[0]))
+        return [each.seq for each in await ledger.read(lambda q: q.unfinished_landings())]
+
+    assert await ledger.read(lambda q: q.unfinished_landings()) == []
+    seq, _ = await ledger.read(lambda q: q.head())
+    assert await record(EventKind.STEP_LANDING) == [seq + 1]
+    assert await record(EventKind.STEP_LANDING_UNDONE) == []
+    assert await record(EventKind.STEP_LANDING) == [seq + 3]
+    assert await record(EventKind.STEP_LANDED) == []
+    assert [each.seq for each in await ledger.read(lambda q: q.landings(walked[0]))][-1] == seq + 4
+
+
 async def test_an_attempt_is_what_its_events_say(ledger: Ledger, walked: Ids, example: Example) -> None:
     attempt = await ledger.read(lambda q: q.attempt(walked[1]))
     assert isinstance(attempt, Attempt)
@@ -80,6 +96,7 @@ async def test_an_attempt_is_what_its_events_say(ledger: Ledger, walked: Ids, ex
     ):
         for name in names:
             assert getattr(attempt, name) == example(kind)[name], name
+    assert attempt.pauses == (example(EventKind.AGENT_PAUSED)["pause"],)
     taken = example(EventKind.SNAPSHOT_TAKEN)["snapshot"]
     assert isinstance(taken, Snapshot)
     assert attempt.snapshot == replace(taken, expired=True)
@@ -188,6 +205,27 @@ async def test_artifacts_of_equal_content_never_displace_each_other(
     second = await ledger.write(lambda tx: walk(tx, "one", "s2"))
     for ids in (first, second):
         assert len(await ledger.read(lambda q, ids=ids: q.artifacts(ids[1]))) == 1  # type: ignore[misc]
+
+
+async def test_a_try_that_policy_plans_is_kept_until_it_begins(
+    ledger: Ledger, walked: Ids, example: Example
+) -> None:
+    def write(tx: Transaction) -> tuple[list[Step], Step | None, Attempt | None]:
+        planned = example(EventKind.STEP_RETRY_PLANNED)
+        tx.append(EventKind.STEP_RETRY_PLANNED, planned, step_id=walked[0])
+        waiting = tx.tried_again_steps()
+        begun = {"number": 2, "tries": 2, "fallback": 1, "begins_at": "c" * 40}
+        body = example(EventKind.ATTEMPT_STARTED, **begun)
+        tx.append(EventKind.ATTEMPT_STARTED, body, step_id=walked[0], attempt_id="att_2")
+        return waiting, tx.step(walked[0]), tx.attempt("att_2")
+
+    (waiting,), step, attempt = await ledger.write(write)
+    assert (waiting.state, waiting.summary) == (StepState.FAILED_RETRYABLE, "it crashed")
+    assert (waiting.next_try, waiting.retryable) == (example(EventKind.STEP_RETRY_PLANNED)["next_try"], True)
+    assert step is not None
+    assert (step.next_try, step.summary, step.reason) == (None, "", ""), "a cause is not left standing"
+    assert attempt is not None
+    assert (attempt.tries, attempt.fallback, attempt.begins_at) == (2, 1, "c" * 40)
 
 
 @pytest.mark.parametrize("kind", sorted(set(EventKind) - {EventKind.DAEMON_STARTED, EventKind.RUN_CREATED}))

@@ -58,7 +58,7 @@ def test_files_for_both_ends(tmp_path: Path) -> None:
     source, target = tmp_path / "in", tmp_path / "out"
     source.write_bytes(b"words")
     target.write_bytes(b"something longer that was there before")
-    done = run(["cat"], env=ENV, stdin_file=source, stdout_file=target)
+    done = run(["cat"], env=ENV, stdin=source, stdout_file=target)
     assert (done.stdout, target.read_bytes()) == (b"", b"words")
 
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from codencer.errors import GitFailed
 from codencer.model.attempt import FileChange
-from codencer.workspace.diff import changed_files, patch, stat
+from codencer.workspace.diff import changed_files, largest_file, patch, stat
 from codencer.workspace.git import open_store
 
 MakeRepo = Callable[..., Path]
@@ -224,3 +225,13 @@ def test_a_huge_change_goes_straight_to_the_file(trees: Trees, tmp_path: Path) -
     patch(trees.store, base, tree, tmp_path / "out")
     assert trees.apply(base, tmp_path / "out") == tree
     assert len(changed_files(trees.store, base, tree)) == 301
+
+
+def test_the_largest_file_is_looked_for_among_what_is_new_or_changed(trees: Trees) -> None:
+    huge = {"same": (FILE, text(900)), "sub": (GITLINK, b"1" * 40)}
+    old = trees.write({**huge, "gone": (FILE, text(800)), "a": (FILE, b"1")})
+    new = trees.write({**huge, "a": (FILE, b"12345"), "link": (LINK, b"here"), "other": (GITLINK, b"2" * 40)})
+    assert largest_file(trees.store, old, new) == 5
+    assert largest_file(trees.store, old, old) == 0
+    with pytest.raises(GitFailed):
+        largest_file(trees.store, old, "3" * 40)

@@ -101,6 +101,16 @@ def test_every_reason_for_waiting_is_told() -> None:
     assert hall.reason(third, short) == "queued behind 2"
 
 
+def test_a_step_that_is_tried_again_waits_until_its_last_attempt_is_out_of_the_way() -> None:
+    hall = Hall(AtOnce(overall=9))
+    step = hall.submit("a")
+    hall.begin()
+    hall.queue[step] = hall.everybody[step]
+    assert hall.begin() == []
+    del hall.under_way[step]
+    assert hall.begin() == [step]
+
+
 def test_paused_runs_and_awaited_bases_hold_up_nobody_else() -> None:
     hall = Hall(AtOnce(overall=9))
     hall.submit("p")

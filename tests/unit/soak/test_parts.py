@@ -41,11 +41,21 @@ def test_a_diary_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_full_disk_excuses_only_what_happened_then() -> None:
     journal, now = Journal(), time.time()
-    number = journal.disk_fills()
+    number = journal.disk_fails("full")
     assert journal.without_disk(now, now + 100)
     assert not journal.without_disk(now - 100, now - 50)
     journal.disk_mended(number)
     assert not journal.without_disk(now + 50, now + 100)
+
+
+def test_what_a_daemon_wrote_with_a_wrong_clock_is_placed_right() -> None:
+    journal, now, week = Journal(), time.time(), 7 * 86_400
+    number = journal.clock_jumps(week)
+    assert abs(journal.machine_time(now + week) - now) < 1
+    journal.clock_is_right(number)
+    assert abs(journal.machine_time(now + week) - now) < 1
+    assert journal.machine_time(now) == now
+    assert journal.machine_time(now + week + 100) == now + week + 100
 
 
 def test_a_process_is_known_by_when_it_began() -> None:

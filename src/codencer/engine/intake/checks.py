@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from codencer.errors import InvalidInput, NotSupported
+from codencer.errors import InvalidInput
 from codencer.globs import Globs
 from codencer.model.ids import check_name
 from codencer.model.task import TaskSpec, ValidationSpec
@@ -14,6 +14,7 @@ LONGEST_LABEL = 256
 LONGEST_REF = 1024
 MOST_VALIDATIONS = 100
 MOST_RETRIES = 100
+MOST_FALLBACKS = 10
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -40,8 +41,7 @@ def check_task(task: TaskSpec, run_id: str) -> None:
     _check_globs("allowed_paths", task.allowed_paths)
     _check_globs("forbidden_paths", task.forbidden_paths)
     _check_validations(task.validations)
-    if task.fallback_adapters:
-        raise Refused("fallback_adapters", "not supported by this version; leave it out", NotSupported)
+    _check_fallbacks(task.fallback_adapters)
 
 
 def _check_form(task: TaskSpec, run_id: str) -> None:
@@ -60,6 +60,13 @@ def _check_labels(task: TaskSpec) -> None:
         _check_label(key, getattr(task, key), LONGEST_REF if key == "base" else LONGEST_LABEL)
     if task.base.startswith("-"):
         raise Refused("base", f"{task.base!a} is not a ref: it begins with a dash")
+
+
+def _check_fallbacks(names: tuple[str, ...]) -> None:
+    if len(names) > MOST_FALLBACKS:
+        raise Refused("fallback_adapters", f"{len(names)} are too many; at most {MOST_FALLBACKS} are allowed")
+    for number, name in enumerate(names):
+        _check_name(f"fallback_adapters.{number}", name)
 
 
 def _check_texts(task: TaskSpec) -> None:

@@ -2,140 +2,31 @@
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from codencer.errors import CodencerError, Conflict, GitFailed, InvalidInput
-from codencer.workspace.git import Store, open_store, read_settings
-from codencer.workspace.land import Form, Landed, LandRequest, land
+from codencer.model.landing import Landed, LandForm
 
-MakeRepo = Callable[..., Path]
-Files = Mapping[str, str | None]
-"""Path to content; None deletes; a content that begins with `-> ` is a symlink's target."""
-
-
-class User:
-    """A user's repository, and an attempt's tree made beside it."""
-
-    def __init__(self, top: Path, folder: Path) -> None:
-        self.top, self.folder = top, folder
-        self.store: Store = open_store(top / ".git", folder / "state")
-        self.base = self.git("rev-parse", "HEAD")
-
-    def git(self, *arguments: str, where: Path | None = None, **env: str) -> str:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=where or self.top,
-            env={**os.environ, **env},
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return os.fsdecode(done.stdout).removesuffix("\n")
-
-    def commit(self, files: Files, where: Path | None = None) -> str:
-        write(where or self.top, files)
-        self.git("add", "--all", where=where)
-        self.git("commit", "-q", "-m", "of the user", where=where)
-        return self.git("rev-parse", "HEAD", where=where)
-
-    def snapshot(self, changes: Files, *, programs: tuple[str, ...] = ()) -> str:
-        """The tree of the base with these changes, made in a clone that nothing else uses."""
-        clone = self.folder / "clone"
-        self.git("clone", "-q", "--shared", "--no-checkout", str(self.top), str(clone))
-        self.git("checkout", "-q", "--detach", self.base, where=clone)
-        write(clone, changes)
-        for name in programs:
-            (clone / name).chmod(0o755)
-        objects = str(self.store.common_dir / "objects")
-        self.git("add", "--all", "--force", where=clone, GIT_OBJECT_DIRECTORY=objects)
-        tree = self.git("write-tree", where=clone, GIT_OBJECT_DIRECTORY=objects)
-        subprocess.run(["rm", "-rf", clone], check=True)
-        return tree
-
-    def land(self, tree: str, form: Form = "commit", target: str | None = None, **more: Path) -> Landed:
-        checkout = more.get("checkout", self.top)
-        request = LandRequest(
-            base=self.base,
-            snapshot_tree=tree,
-            message="Fix it\n\nAll of it.",
-            form=form,
-            target=target,
-            checkout=checkout,
-        )
-        return land(self.store, read_settings(checkout), request)
-
-    def everything(self, *more: Path) -> dict[str, object]:
-        """Every file and folder but objects; for those of the work trees with their times."""
-        found: dict[str, object] = {}
-        for top in (self.top, *more):
-            for folder, folders, names in os.walk(top):
-                if folder.endswith("/.git"):
-                    folders.remove("objects")
-                for path in (Path(folder, name) for name in (*names, *folders)):
-                    about = path.lstat()
-                    content = (
-                        "" if path.is_dir() else path.read_bytes() if path.is_file() else os.readlink(path)
-                    )
-                    found[str(path)] = (about.st_mode, content, ".git" in path.parts or about.st_mtime_ns)
-        return found
-
-    @contextmanager
-    def unchanged(self, *more: Path) -> Iterator[None]:
-        before = self.everything(*more)
-        yield
-        assert self.everything(*more) == before
-
-    def files(self, where: Path | None = None) -> dict[str, str]:
-        top = where or self.top
-        names = self.git("ls-files", "-z", "--cached", "--others", where=top).split("\0")[:-1]
-        return {name: read(top / name) for name in names if os.path.lexists(top / name)}
-
-    def dirt(self, where: Path | None = None) -> str:
-        return self.git("status", "--porcelain", where=where)
-
-
-def read(path: Path) -> str:
-    return f"-> {os.readlink(path)}" if path.is_symlink() else path.read_bytes().decode()
-
-
-def write(top: Path, files: Files) -> None:
-    for name in files:
-        if (top / name).is_file() or (top / name).is_symlink():
-            (top / name).unlink()
-            if not any((top / name).parent.iterdir()):
-                (top / name).parent.rmdir()
-    for name, content in files.items():
-        path = top / name
-        if content is None:
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if content.startswith("-> "):
-            path.symlink_to(content[3:])
-        else:
-            path.write_bytes(content.encode())
-
+if TYPE_CHECKING:
+    from tests.integration.workspace.land.conftest import User
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 13))
-EVERY_FORM: tuple[tuple[Form, str | None], ...] = (("commit", None), ("branch", "x"), ("patch", "x.patch"))
-BASE: dict[str, str] = {"a": TEXT, "b": "b\n", "d/c": "c\n", ".gitignore": "*.secret\n"}
+EVERY_FORM = (("commit", None), ("branch", "x"), ("patch", "x.patch"))
 
 
-@pytest.fixture
-def user(make_repo: MakeRepo, tmp_path: Path) -> User:
-    return User(make_repo(BASE), tmp_path)
-
-
-def test_a_commit_on_the_branch_that_is_checked_out(user: User) -> None:
+def test_a_commit_on_the_branch_that_is_checked_out(user: "User") -> None:
     tree = user.snapshot(
         {"a": "new\n", "b": None, "d/c": None, "e/c": "c\n", "caf\udce9": "x\n", "l": "-> a"}
     )
     landed = user.land(tree)
     assert landed.commit is not None
-    assert landed == Landed(form="commit", target="main", commit=user.git("rev-parse", "main"), files=5)
+    assert landed == Landed(
+        form=LandForm.COMMIT, target="main", commit=user.git("rev-parse", "main"), files=5
+    )
     assert user.files() == {
         "a": "new\n",
         ".gitignore": "*.secret\n",
@@ -152,22 +43,22 @@ def test_a_commit_on_the_branch_that_is_checked_out(user: User) -> None:
     assert "codencer: land" in user.git("reflog", "show", "main")
 
 
-def test_modes_and_types(user: User) -> None:
+def test_modes_and_types(user: "User") -> None:
     tree = user.snapshot({"b": "-> a"}, programs=("a",))
     user.land(tree, checkout=user.top / "d")
     assert os.access(user.top / "a", os.X_OK)
-    assert read(user.top / "b") == "-> a"
+    assert user.read("b") == "-> a"
     assert user.dirt() == ""
 
 
-def test_a_file_becomes_a_folder_and_a_folder_a_file(user: User) -> None:
+def test_a_file_becomes_a_folder_and_a_folder_a_file(user: "User") -> None:
     tree = user.snapshot({"b": None, "b/inside": "x\n", "d/c": None, "d": "file\n"})
     user.land(tree)
     assert user.files() == {"a": TEXT, ".gitignore": "*.secret\n", "b/inside": "x\n", "d": "file\n"}
     assert user.dirt() == ""
 
 
-def test_a_detached_head(user: User) -> None:
+def test_a_detached_head(user: "User") -> None:
     user.git("checkout", "-q", "--detach")
     landed = user.land(user.snapshot({"b": "2\n"}))
     assert landed.target == "HEAD"
@@ -175,7 +66,7 @@ def test_a_detached_head(user: User) -> None:
     assert user.git("rev-parse", "main") == user.base
 
 
-def test_a_linked_worktree(user: User) -> None:
+def test_a_linked_worktree(user: "User") -> None:
     linked = user.folder / "linked"
     user.git("worktree", "add", "-q", "-b", "side", str(linked))
     before = user.files()
@@ -188,7 +79,7 @@ def test_a_linked_worktree(user: User) -> None:
     assert user.files() == before
 
 
-def test_the_branch_went_on_without_a_conflict(user: User) -> None:
+def test_the_branch_went_on_without_a_conflict(user: "User") -> None:
     tree = user.snapshot({"a": TEXT.replace("line 12", "theirs"), "d/c": None, "renamed/c": "c\n"})
     head = user.commit({"a": TEXT.replace("line 1\n", "ours\n"), "more": "m\n"})
     landed = user.land(tree)
@@ -204,9 +95,9 @@ def test_the_branch_went_on_without_a_conflict(user: User) -> None:
     assert user.dirt() == ""
 
 
-def test_the_merge_has_exactly_the_base_it_is_given(user: User) -> None:
+def test_the_merge_has_exactly_the_base_it_is_given(user: "User") -> None:
     """A dirty base is no ancestor of the branch, and what it holds is not landed a second time."""
-    write(user.top, {"a": TEXT.replace("line 1\n", "dirty\n")})
+    user.write({"a": TEXT.replace("line 1\n", "dirty\n")})
     dirty = user.git("stash", "create")
     tree = user.snapshot({"a": TEXT.replace("line 1\n", "dirty\n"), "b": "2\n"})
     user.base = dirty
@@ -217,7 +108,7 @@ def test_the_merge_has_exactly_the_base_it_is_given(user: User) -> None:
     assert user.files()["a"].startswith("dirty\n")
 
 
-def test_a_conflict_names_the_files(user: User) -> None:
+def test_a_conflict_names_the_files(user: "User") -> None:
     tree = user.snapshot({"a": "theirs\n", "b": "2\n", "d/c": None})
     user.commit({"a": "ours\n", "d/c": "ours\n"})
     with user.unchanged(), pytest.raises(Conflict, match=r"a, d/c\. Nothing was changed"):
@@ -226,10 +117,10 @@ def test_a_conflict_names_the_files(user: User) -> None:
         user.land(tree, "branch", "work")
 
 
-def test_dirty_edits_elsewhere_are_kept(user: User) -> None:
+def test_dirty_edits_elsewhere_are_kept(user: "User") -> None:
     tree = user.snapshot({"b": "2\n", "new": "n\n"})
-    write(user.top, {"a": "my edit\n", "mine": "untracked\n", "x.secret": "ignored\n"})
-    write(user.top, {"d/c": "staged\n"})
+    user.write({"a": "my edit\n", "mine": "untracked\n", "x.secret": "ignored\n"})
+    user.write({"d/c": "staged\n"})
     user.git("add", "d/c")
     os.utime(user.top / "b", (1, 1))
     user.land(tree)
@@ -247,9 +138,9 @@ def test_dirty_edits_elsewhere_are_kept(user: User) -> None:
 
 @pytest.mark.parametrize("staged", [False, True])
 @pytest.mark.parametrize("edit", ["my edit\n", None])
-def test_dirty_edits_in_the_way_are_named(user: User, staged: bool, edit: str | None) -> None:
+def test_dirty_edits_in_the_way_are_named(user: "User", staged: bool, edit: str | None) -> None:
     tree = user.snapshot({"a": "theirs\n", "b": "2\n"})
-    write(user.top, {"a": edit, "d/c": "my other edit\n"})
+    user.write({"a": edit, "d/c": "my other edit\n"})
     if staged:
         user.git("add", "--all")
     with (
@@ -261,29 +152,29 @@ def test_dirty_edits_in_the_way_are_named(user: User, staged: bool, edit: str | 
 
 
 @pytest.mark.parametrize("name", ["new", "x.secret", "new/inside", "x.secret/inside"])
-def test_untracked_files_in_the_way_are_named(user: User, name: str) -> None:
+def test_untracked_files_in_the_way_are_named(user: "User", name: str) -> None:
     tree = user.snapshot({"new": "theirs\n", "x.secret": "theirs\n"})
-    write(user.top, {name: "mine\n"})
+    user.write({name: "mine\n"})
     with user.unchanged(), pytest.raises(Conflict, match=f"untracked files are in the way: {name}\\."):
         user.land(tree)
 
 
-def test_an_untracked_file_below_a_folder_that_goes(user: User) -> None:
-    write(user.top, {"d/mine.secret": "mine\n"})
+def test_an_untracked_file_below_a_folder_that_goes(user: "User") -> None:
+    user.write({"d/mine.secret": "mine\n"})
     with user.unchanged(), pytest.raises(Conflict, match=r"in the way: d/mine\.secret\."):
         user.land(user.snapshot({"d/c": None, "d": "file\n"}))
     user.land(user.snapshot({"d/c": None}))
     assert user.files()["d/mine.secret"] == "mine\n"
 
 
-def test_an_untracked_file_where_a_folder_comes(user: User) -> None:
+def test_an_untracked_file_where_a_folder_comes(user: "User") -> None:
     tree = user.snapshot({"new/inside": "theirs\n"})
-    write(user.top, {"new": "mine\n"})
+    user.write({"new": "mine\n"})
     with user.unchanged(), pytest.raises(Conflict, match="new"):
         user.land(tree)
 
 
-def test_nothing_to_land(user: User) -> None:
+def test_nothing_to_land(user: "User") -> None:
     for form, target in EVERY_FORM:
         with user.unchanged(), pytest.raises(Conflict, match="nothing to land"):
             user.land(user.git("rev-parse", "HEAD^{tree}"), form, target)
@@ -296,7 +187,7 @@ def test_nothing_to_land(user: User) -> None:
 @pytest.mark.parametrize(
     "state", ["MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply"]
 )
-def test_a_checkout_in_the_middle_of_something(user: User, state: str) -> None:
+def test_a_checkout_in_the_middle_of_something(user: "User", state: str) -> None:
     tree = user.snapshot({"b": "2\n"})
     place = user.top / ".git" / state
     if state.startswith("rebase"):
@@ -307,7 +198,7 @@ def test_a_checkout_in_the_middle_of_something(user: User, state: str) -> None:
         user.land(tree)
 
 
-def test_unmerged_files(user: User) -> None:
+def test_unmerged_files(user: "User") -> None:
     tree = user.snapshot({"b": "2\n"})
     blob = user.git("rev-parse", "HEAD:a")
     lines = f"0 {'0' * 40}\ta\n100644 {blob} 1\ta\n100644 {blob} 2\ta\n"
@@ -316,14 +207,14 @@ def test_unmerged_files(user: User) -> None:
         user.land(tree)
 
 
-def test_a_locked_index(user: User) -> None:
+def test_a_locked_index(user: "User") -> None:
     tree = user.snapshot({"b": "2\n"})
     (user.top / ".git" / "index.lock").write_text("of somebody else")
     with user.unchanged(), pytest.raises(Conflict, match=r"index\.lock"):
         user.land(tree)
 
 
-def test_no_commit_no_work_tree_no_index(user: User) -> None:
+def test_no_commit_no_work_tree_no_index(user: "User") -> None:
     tree = user.snapshot({"b": "2\n"})
     bare = user.folder / "bare.git"
     user.git("clone", "-q", "--bare", str(user.top), str(bare))
@@ -336,7 +227,7 @@ def test_no_commit_no_work_tree_no_index(user: User) -> None:
         user.land(tree)
 
 
-def test_a_branch_without_a_commit(user: User) -> None:
+def test_a_branch_without_a_commit(user: "User") -> None:
     tree = user.snapshot({"b": "2\n"})
     user.git("checkout", "-q", "--orphan", "fresh")
     for form, target in EVERY_FORM[:2]:
@@ -344,7 +235,7 @@ def test_a_branch_without_a_commit(user: User) -> None:
             user.land(tree, form, target)
 
 
-def test_without_an_identity(user: User, home: Path) -> None:
+def test_without_an_identity(user: "User", home: Path) -> None:
     tree = user.snapshot({"b": "2\n"})
     (home / ".gitconfig").write_text("")
     for form, target in EVERY_FORM[:2]:
@@ -352,7 +243,7 @@ def test_without_an_identity(user: User, home: Path) -> None:
             user.land(tree, form, target)
 
 
-def test_no_hook_monitor_or_signature_of_the_user_runs(user: User) -> None:
+def test_no_hook_monitor_or_signature_of_the_user_runs(user: "User") -> None:
     tree = user.snapshot({"b": "2\n"})
     ran, spy, hooks = user.folder / "ran", user.folder / "spy", user.folder / "hooks"
     spy.write_text(f"#!/bin/sh\necho $0 >> {ran}\nexit 1\n")
@@ -368,7 +259,7 @@ def test_no_hook_monitor_or_signature_of_the_user_runs(user: User) -> None:
     assert not ran.exists()
 
 
-def test_line_endings_and_filters_of_the_user(user: User) -> None:
+def test_line_endings_and_filters_of_the_user(user: "User") -> None:
     user.git("config", "core.autocrlf", "true")
     user.git("config", "filter.case.smudge", "tr a-z A-Z")
     user.git("config", "filter.case.clean", "tr A-Z a-z")
@@ -379,7 +270,7 @@ def test_line_endings_and_filters_of_the_user(user: User) -> None:
     assert user.dirt() == ""
 
 
-def test_a_filter_that_fails_half_way_leaves_everything_as_it_was(user: User) -> None:
+def test_a_filter_that_fails_half_way_leaves_everything_as_it_was(user: "User") -> None:
     user.git("config", "filter.picky.smudge", "grep -v poison")
     user.git("config", "filter.picky.clean", "cat")
     user.git("config", "filter.picky.required", "true")
@@ -388,7 +279,7 @@ def test_a_filter_that_fails_half_way_leaves_everything_as_it_was(user: User) ->
     tree = user.snapshot(
         {"a": "theirs\n", "b": None, "d/c": None, "e/f/g": "new\n", "z1": "poison\n", "z2": "poison\n"}
     )
-    write(user.top, {"mine": "untracked\n", "x.secret": "ignored\n"})
+    user.write({"mine": "untracked\n", "x.secret": "ignored\n"})
     before, index = user.files(), (user.top / ".git" / "index").read_bytes()
     with pytest.raises(GitFailed, match="put back"):
         user.land(tree)
@@ -399,7 +290,7 @@ def test_a_filter_that_fails_half_way_leaves_everything_as_it_was(user: User) ->
     assert user.dirt() == "?? mine"
 
 
-def test_a_branch_that_moves_meanwhile(user: User) -> None:
+def test_a_branch_that_moves_meanwhile(user: "User") -> None:
     """The user's own filter program stands for somebody else who is quick."""
     user.git("commit", "-q", "--allow-empty", "-m", "of somebody else")
     other = user.git("rev-parse", "HEAD")
@@ -419,7 +310,7 @@ def test_a_branch_that_moves_meanwhile(user: User) -> None:
     assert user.dirt() == ""
 
 
-def test_a_sparse_checkout_stays_sparse(user: User) -> None:
+def test_a_sparse_checkout_stays_sparse(user: "User") -> None:
     tree = user.snapshot({"b": "2\n", "d/c": "2\n", "d/new": "n\n"})
     user.git("sparse-checkout", "set", "--no-cone", "/*", "!/d/")
     assert not (user.top / "d").exists()
@@ -430,14 +321,14 @@ def test_a_sparse_checkout_stays_sparse(user: User) -> None:
     assert user.git("show", "HEAD:d/new") == "n"
 
 
-def test_a_new_branch(user: User) -> None:
+def test_a_new_branch(user: "User") -> None:
     tree = user.snapshot({"b": "2\n"})
     head = user.commit({"more": "m\n"})
-    write(user.top, {"b": "dirty\n"})
+    user.write({"b": "dirty\n"})
     files, index = user.files(), (user.top / ".git" / "index").read_bytes()
     landed = user.land(tree, "branch", "work/fix")
     assert landed == Landed(
-        form="branch", target="work/fix", commit=user.git("rev-parse", "work/fix"), files=1
+        form=LandForm.BRANCH, target="work/fix", commit=user.git("rev-parse", "work/fix"), files=1
     )
     assert user.git("rev-parse", "work/fix^") == head == user.git("rev-parse", "HEAD")
     assert user.git("diff", "--name-only", "HEAD", "work/fix") == "b"
@@ -446,13 +337,13 @@ def test_a_new_branch(user: User) -> None:
 
 
 @pytest.mark.parametrize("name", ["-d", "HEAD", "a..b", "a b", "x.lock", "@{-1}", "", "a\0b", "a\nb", "/a"])
-def test_a_name_that_no_branch_can_have(user: User, name: str) -> None:
+def test_a_name_that_no_branch_can_have(user: "User", name: str) -> None:
     tree = user.snapshot({"b": "2\n"})
     with user.unchanged(), pytest.raises(InvalidInput):
         user.land(tree, "branch", name)
 
 
-def test_a_branch_that_exists(user: User) -> None:
+def test_a_branch_that_exists(user: "User") -> None:
     tree = user.snapshot({"b": "2\n"})
     user.git("branch", "taken")
     for name in ("main", "taken", "taken/below"):
@@ -465,7 +356,7 @@ def test_a_branch_that_exists(user: User) -> None:
         user.land(tree, "branch", "waiting")
 
 
-def test_a_patch_file(user: User) -> None:
+def test_a_patch_file(user: "User") -> None:
     tree = user.snapshot({"a": "new\n", "b": None, "caf\udce9": "x\n"}, programs=("d/c",))
     landed = user.land(tree, "patch", "fix.patch", checkout=user.top / "d")
     assert landed.target == str(user.top / "d" / "fix.patch")
@@ -477,11 +368,11 @@ def test_a_patch_file(user: User) -> None:
     outside = user.folder / "elsewhere.patch"
     assert user.land(tree, "patch", str(outside)).target == str(outside)
     assert outside.read_bytes() == Path(landed.target).read_bytes()
-    write(user.folder, {"plain": "as any new file\n"})
+    user.write({"plain": "as any new file\n"}, user.folder)
     assert outside.stat().st_mode == (user.folder / "plain").stat().st_mode
 
 
-def test_a_patch_never_overwrites(user: User) -> None:
+def test_a_patch_never_overwrites(user: "User") -> None:
     tree = user.snapshot({"b": "2\n"})
     (user.top / "link.patch").symlink_to("nowhere")
     for name, error in (
@@ -496,3 +387,41 @@ def test_a_patch_never_overwrites(user: User) -> None:
         user.land(tree, "patch", None)
     with user.unchanged(), pytest.raises(CodencerError):
         user.land(tree, "commit", "a target that makes no sense")
+
+
+def test_permissions_are_those_of_the_users_other_files(user: "User") -> None:
+    """The daemon makes its own files private."""
+    tree = user.snapshot({"b": "2\n", "e/new": "n\n", "program": "x\n"}, programs=("program",))
+    index = user.top / ".git" / "index"
+    usual, of_index, folder = (each.stat().st_mode for each in (user.top / "a", index, user.top / "d"))
+    before = os.umask(0o077)
+    try:
+        user.land(tree)
+        user.land(tree, "patch", "x.patch")
+    finally:
+        os.umask(before)
+    for name in ("b", "e/new", "x.patch"):
+        assert (user.top / name).stat().st_mode == usual, name
+    assert index.stat().st_mode == of_index
+    assert (user.top / "e").stat().st_mode == folder
+    assert (user.top / "program").stat().st_mode & 0o777 == folder & 0o777
+
+
+@pytest.mark.parametrize(("form", "target"), EVERY_FORM)
+def test_what_has_landed_before_is_known_while_it_is_there(
+    user: "User", form: str, target: str | None
+) -> None:
+    request = user.request(user.snapshot({"b": "2\n"}), form, target)
+    before = user.git("rev-parse", "HEAD")
+    landed = user.land(request.work.tree, form, target)
+    earlier = replace(landed, files=0)
+    assert user.before(request, earlier) == replace(landed, already=True)
+    assert user.before(replace(request, target="other"), earlier) is None
+    user.commit({"b": "3\n"})
+    assert user.before(request, earlier) == replace(landed, already=True), "what came later is no matter"
+    user.git("reset", "-q", "--hard", before)
+    if form == "branch":
+        user.git("branch", "-q", "-D", "x")
+    if form == "patch":
+        user.write({"x.patch": "something else\n"})
+    assert user.before(request, earlier) is None
