@@ -4,7 +4,8 @@ Nothing is raised for a finding: all of them together tell more than the first o
 """
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,8 @@ WORK_SECONDS = 240
 MORE_SECONDS = 90
 """What a wait for a step may take beyond its time limit: queue, checkout, validations."""
 GONE_SECONDS = 10
+LOOK_SECONDS = 0.5
+"""Between two looks at what no event of the command line tells."""
 SHOWN = 300
 RUN = "conformance"
 HAS_IT = {"name": "has-it", "command": f"grep -qx {CONTENT} {FILE}"}
@@ -151,6 +154,15 @@ class Trial:
         limit = seconds + MORE_SECONDS
         self.place.cli("step", "wait", step_id, "--timeout", str(limit), seconds=limit + MORE_SECONDS)
         return self.outcome(self.place.cli("step", "result", step_id).document)
+
+    def until(self, step_id: str, wanted: Callable[[Mapping[str, Any]], bool]) -> Mapping[str, Any]:
+        """What `step state` shows once it is what is wanted, or when the wait for it is over."""
+        deadline = time.monotonic() + WORK_SECONDS
+        while True:
+            state: Mapping[str, Any] = self.place.cli("step", "state", step_id).document
+            if wanted(state) or time.monotonic() > deadline:
+                return state
+            time.sleep(LOOK_SECONDS)
 
     def outcome(self, document: Any) -> Outcome:
         if "error" in document:

@@ -17,6 +17,9 @@ _KINDS: Mapping[str, tuple[int, str, str]] = {
     "e529": (529, "overloaded_error", "UNAVAILABLE"),
 }
 
+FAULTS = frozenset({*_KINDS, "malformed", "cut", "hang"})
+"""Scenarios that never come to a move."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:

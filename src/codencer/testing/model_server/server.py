@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +19,7 @@ from typing import Any, Self
 from codencer.testing.model_server.conversation import Conversation
 from codencer.testing.model_server.dialects import Asked, find
 from codencer.testing.model_server.dialects.dialect import INPUT_TOKENS
-from codencer.testing.model_server.faults import MALFORMED, failure
+from codencer.testing.model_server.faults import FAULTS, MALFORMED, failure
 from codencer.testing.model_server.journal import Journal, Request
 from codencer.testing.model_server.meetings import Meetings
 from codencer.testing.model_server.scenarios import SLEEP_SECONDS, Say
@@ -40,8 +40,19 @@ class ModelServer:
     def __init__(self, port: int = 0) -> None:
         self.journal, self.meetings = Journal(), Meetings()
         self.closing = threading.Event()
+        self._mended: set[str] = set()
         self._http = _Http((_LOOPBACK, port), self)
         self._thread = threading.Thread(target=self._http.serve_forever, name="model-server", daemon=True)
+
+    def mend(self, id: str) -> None:
+        """From now on the faults of this script are over: it goes on as `edit`."""
+        self._mended.add(id)
+
+    def current(self, script: Script) -> Script:
+        """The script as it is played at the moment."""
+        if script.id in self._mended and script.name in FAULTS:
+            return replace(script, name="edit")
+        return script
 
     @property
     def port(self) -> int:
@@ -144,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, asked: Asked, path: str, body: Mapping[str, Any]) -> None:
         conversation = asked.dialect.read(body, model=asked.model, stream=asked.stream)
-        script = conversation.script or newest([path]) or Script()
+        script = self.owner.current(conversation.script or newest([path]) or Script())
         answer = reply(conversation, script, self.owner.url)
         self.owner.journal.note(_noted(asked, conversation, script, answer, self.path))
         self._hold(script)
