@@ -17,7 +17,7 @@ from codencer.testing.conformance.report import CaseReport, Report, total
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 1 when a case failed, 2 when a profile cannot be used."""
-    given = _parse(arguments)
+    given = _parser().parse_args(arguments)
     # Whoever stops this must not leave a daemon behind: every block is left in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if all(report.good for report in reports) else 1
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m codencer.testing.conformance",
         description="Prove an adapter: drive its agent through the cases with a scripted model.",
@@ -61,7 +61,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=0, help="seconds for a step that never ends (measured)")
     parser.add_argument("--report", help="a file for the report as JSON")
     parser.add_argument("--keep", action="store_true", help="leave the folder with repository and home")
-    return parser.parse_args(arguments)
+    return parser
 
 
 def _show(report: CaseReport) -> None:
