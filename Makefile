@@ -1,8 +1,8 @@
 # Every target sets up what it needs by itself. PORT=8086 make start; KILLS=500 make soak
-.PHONY: help setup build demo test check bench soak start start-sim stop doctor clean
+.PHONY: help setup build demo test test-agents check bench soak start start-sim stop doctor clean
 
 help:
-	@echo "make demo | test | check | bench | soak | setup | build | start | start-sim | stop | doctor | clean"
+	@echo "make demo | test | test-agents | check | bench | soak | setup | build | start | start-sim | stop | doctor | clean"
 
 setup:
 	@scripts/setup
@@ -15,6 +15,9 @@ demo:
 
 test:
 	@scripts/test
+
+test-agents:
+	@scripts/test-agents
 
 check:
 	@scripts/check

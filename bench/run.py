@@ -31,6 +31,7 @@ GROUPS = {
     "adoption": "bench.adoption:measure",
     "ledger": "bench.commits:measure",
     "durability": "bench.durability:measure",
+    "agents": "bench.agents:measure",
 }
 
 

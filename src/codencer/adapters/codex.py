@@ -11,7 +11,7 @@ from pathlib import Path
 
 from codencer.adapters import telling
 from codencer.adapters.objects import Object, ObjectReader, count_at, look, text_at
-from codencer.adapters.programs import Program, built_in, examine, executable, home
+from codencer.adapters.programs import Program, built_in, chooses, examine, executable, home
 from codencer.adapters.tally import Tally, kind_of_status
 from codencer.adapters.variables import FOLDERS, PROXIES, signed_in
 from codencer.model.attempt import AgentEvent, AgentEventKind, AgentOutcome, ErrorKind
@@ -68,7 +68,7 @@ class Codex:
         settings = self.settings
         resume = ("resume",) if assignment.session_id else ()
         folder = () if assignment.session_id else ("-C", os.fspath(assignment.workspace))
-        chosen = any(each.partition("=")[0] in _CHOOSES_SANDBOX for each in settings.arguments)
+        chosen = chooses(settings, *_CHOOSES_SANDBOX)
         model = ("--model", settings.model) if settings.model else ()
         return Launch(
             argv=(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from codencer.adapters import telling
 from codencer.adapters.objects import Object, ObjectReader, count_at, look, text_at
-from codencer.adapters.programs import Program, built_in, examine, executable, home
+from codencer.adapters.programs import Program, built_in, chooses, examine, executable, home
 from codencer.adapters.tally import LONGEST_SUMMARY, Tally, kind_of_status
 from codencer.adapters.variables import FOLDERS, PROXIES, signed_in
 from codencer.model.attempt import AgentEvent, AgentOutcome, ErrorKind
@@ -58,10 +58,11 @@ class Gemini:
     def launch(self, assignment: Assignment) -> Launch:
         settings = self.settings
         model = ("--model", settings.model) if settings.model else ()
+        mode = () if chooses(settings, "--approval-mode", "--yolo", "-y") else ("--approval-mode", "yolo")
         return Launch(
             argv=(
                 *(executable(PROGRAM, settings), "--output-format", "stream-json"),
-                *("--approval-mode", "yolo", *model, *settings.arguments),
+                *(*mode, *model, *settings.arguments),
             ),
             env_names=settings.env,
             env_optional=(*FOLDERS, *PROXIES, *_VARIABLES),

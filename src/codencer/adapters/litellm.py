@@ -20,10 +20,12 @@ _KINDS: Mapping[str, ErrorKind] = {
     "APIResponseValidationError": ErrorKind.MALFORMED,
     "JSONSchemaValidationError": ErrorKind.MALFORMED,
 }
-_NO_ANSWER = "Empty or invalid response"
-"""It calls this one a server's error, whatever the server sent."""
+_NO_ANSWER = ("Empty or invalid response", "Expecting value: ")
+"""It calls these a server's error, whatever the server sent."""
 
 
 def kind_of(name: str, text: str) -> ErrorKind:
     """The kind of an error with its class's name and its message."""
-    return ErrorKind.MALFORMED if _NO_ANSWER in text else _KINDS.get(name, ErrorKind.CRASH)
+    return (
+        ErrorKind.MALFORMED if any(each in text for each in _NO_ANSWER) else _KINDS.get(name, ErrorKind.CRASH)
+    )

@@ -86,6 +86,11 @@ def executable(program: Program, settings: AdapterSettings) -> str:
     return settings.program or program.name
 
 
+def chooses(settings: AdapterSettings, *options: str) -> bool:
+    """Whether the user's own arguments have one of these options; ours is then left out."""
+    return any(each.partition("=")[0] in options for each in settings.arguments)
+
+
 def home(environ: Mapping[str, str]) -> Path:
     """The folder in which agents keep what they know of their user; it need not exist."""
     return Path(environ.get("HOME") or "/nonexistent")

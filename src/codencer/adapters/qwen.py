@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from codencer.adapters.programs import Program, built_in, examine, executable, home
+from codencer.adapters.programs import Program, built_in, chooses, examine, executable, home
 from codencer.adapters.stream_json import StreamJsonParser
 from codencer.adapters.variables import FOLDERS, MODELS, PROXIES, signed_in
 from codencer.model.launch import Launch
@@ -46,11 +46,12 @@ class Qwen:
     def launch(self, assignment: Assignment) -> Launch:
         settings = self.settings
         model = ("--model", settings.model) if settings.model else ()
+        mode = () if chooses(settings, "--approval-mode", "--yolo", "-y") else ("--approval-mode", "yolo")
         # A person's settings name how to sign in; where there are none, a key in the environment has to do.
         return Launch(
             argv=(
                 *(executable(PROGRAM, settings), "--output-format", "stream-json"),
-                *("--approval-mode", "yolo", *model, *settings.arguments),
+                *(*mode, *model, *settings.arguments),
             ),
             env_names=settings.env,
             env_optional=(*FOLDERS, *PROXIES, *MODELS, "QWEN_*"),

@@ -18,7 +18,8 @@ EDITING = frozenset({"Write", "Edit", "MultiEdit", "NotebookEdit", "write_file",
 _STATUS = re.compile(r"API Error:?\D{0,40}\b([45]\d\d)\b")
 _LIMIT_REACHED = re.compile(r"limit reached\|(\d{10})\b")
 """How older versions say until when (seconds since 1970) an account has used up its share."""
-_UNREADABLE = ("malformed response", "without a finish reason", "empty response")
+_UNREADABLE = ("malformed response", "without a finish reason", "empty response", "JSON Parse error")
+_LOST = ("Connection to the API was lost", "Connection error")
 _LIMITS = frozenset({"error_max_turns", "error_max_budget_usd"})
 _MOST_PARTS = 1000
 """Of a single message."""
@@ -121,6 +122,8 @@ class StreamJsonParser:
             kind = ErrorKind.LIMIT
         elif status is None and any(each in text for each in _UNREADABLE):
             kind = ErrorKind.MALFORMED
+        elif status is None and any(each in text for each in _LOST):
+            kind = ErrorKind.OVERLOAD
         shown = text or text_at(said, "subtype") or "it did not say why"
         self._tally.fail(kind, shown)
         return telling.failure(kind, shown, final=True)

@@ -9,7 +9,7 @@ import pytest
 
 TOP = Path(__file__).parents[3]
 TARGETS = (
-    *("setup", "build", "demo", "test", "check", "bench"),
+    *("setup", "build", "demo", "test", "test-agents", "check", "bench"),
     *("start", "start-sim", "stop", "doctor", "clean"),
 )
 

@@ -35,6 +35,8 @@ RUNS: dict[str, tuple[int, Ending, ErrorKind, tuple[int | None, int | None]]] = 
     "claude/edit_1-newer": (0, DONE, NONE, (4468, 112)),
     "claude/badtool": (0, DONE, NONE, (4468, 112)),
     "claude/cut": (0, DONE, NONE, (2234, 56)),  # it takes half an answer for a whole one
+    "claude/cut-newer": (1, BROKEN, OVERLOAD, (4468, 96)),
+    "claude/malformed-newer": (1, BROKEN, MALFORMED, (0, 0)),
     "claude/default_permission": (0, DECLINED, DENIED, (4468, 112)),
     "claude/e401": (1, BROKEN, AUTH, (0, 0)),
     "claude/e429": (1, BROKEN, QUOTA, (0, 0)),
@@ -238,3 +240,24 @@ def test_settings_of_a_built_in_agent_reach_its_command_line(agent: str, tmp_pat
     assert "--extra word" in " ".join(launch.argv)
     assert launch.stdin == prompt.encode()
     assert not any("ää" in word for word in launch.argv)
+
+
+@pytest.mark.parametrize("agent", ["gemini", "qwen"])
+def test_who_chooses_the_approval_mode_is_not_overruled(agent: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    assignment = Assignment(
+        task=TaskSpec(goal="g"),
+        prompt="g",
+        workspace=tmp_path,
+        task_file=file,
+        prompt_file=file,
+        result_file=file,
+        report_file=file,
+    )
+
+    def modes(*arguments: str) -> list[str]:
+        argv = load(agent, AdapterSettings(name=agent, arguments=arguments)).launch(assignment).argv
+        return [word for word in argv if word in ("--approval-mode", "yolo", "default")]
+
+    assert modes() == ["--approval-mode", "yolo"]
+    assert modes("--approval-mode", "default") == ["--approval-mode", "default"]
