@@ -132,7 +132,7 @@ class Clock:
 
     def __init__(self, limits: "dict[str, Any]", outputs: list[int]) -> None:
         now = time.monotonic()
-        self.outputs, self.looked_at, self.seen = outputs, now, look(outputs)
+        self.outputs, self.looked_at, self.seen, self.ahead = outputs, now, look(outputs), time.time() - now
         self.idle_seconds, self.most_bytes = limits["idle_seconds"], limits["output_bytes"]
         self.wall = now + limits["wall_seconds"] if limits["wall_seconds"] else NEVER
         self.idle = now + self.idle_seconds if self.idle_seconds else NEVER
@@ -150,10 +150,10 @@ class Clock:
                 return "output_limit"
             self.measure = now + max(SHORTEST_MEASURE, left / WRITE_RATE)
         if now >= self.idle and (seen := look(self.outputs)) != self.seen:
-            age = time.time() - max(changed for _, changed in seen) / 1e9
-            # The wall clock may have jumped; but a change seen only now is no older than the last look.
-            self.idle = now - min(max(age, 0.0), now - self.looked_at) + self.idle_seconds
-            self.seen, self.looked_at = seen, now
+            ahead, age = time.time() - now, time.time() - max(changed for _, changed in seen) / 1e9
+            # Ages mean nothing once the wall clock was set: then what is seen only now counts as new.
+            age = min(max(age, 0.0), now - self.looked_at) if abs(ahead - self.ahead) < 1 else 0.0
+            self.idle, self.seen, self.looked_at, self.ahead = now - age + self.idle_seconds, seen, now, ahead
         return "idle_timeout" if now >= self.idle else ""
 
 

@@ -114,6 +114,7 @@ async def _provision_afresh(trip: Trip, ground: Ground, number: int) -> Provisio
             workspace=ground.workspace,
             index=ground.index,
             record=ground.provisioned,
+            protected=step.task.protected_paths,
         )
     return provisioning
 

@@ -32,6 +32,7 @@ from codencer.process.launches import Order
 from codencer.validation.report import LARGEST_REPORT_BYTES
 from codencer.workspace.lay import Guard, lay_validated
 from codencer.workspace.overlay import lay_overlay
+from codencer.workspace.provisioned import read_noted
 from codencer.workspace.release import discard
 
 
@@ -192,14 +193,11 @@ def _nothing() -> None:
 
 
 def _guard(trip: Trip) -> Guard | None:
-    """Ignored files below protected paths go, too, when they are younger than the agent's launch."""
+    """Ignored files below protected paths go, too, but for those that were there before the agent was."""
     globs = trip.step.task.protected_paths
     if not globs or trip.attempt.launch is None:
         return None
-    # The first one that was set up: after a pause there are several.
-    orders = (folder / "launch.json" for folder in trip.rooms.layout.launches(trip.attempt.id, "agent"))
-    since_ns = min(order.stat().st_mtime_ns for order in orders if order.exists())
-    return Guard(globs=globs, since_ns=since_ns)
+    return Guard(globs=globs, noted=read_noted(trip.rooms.layout.provisioned(trip.attempt.id)))
 
 
 def _is_inside(path: Path, workspace: Path) -> bool:

@@ -2,12 +2,13 @@
 
 A snapshot is old when nothing has happened to its step for the retention period, by the clock and by
 the ledger's own time. The latter is the sum of the pauses between events, each counted with at most a
-quarter of the period: a clock that jumps, in whichever direction and however far, ages nothing by more.
+quarter of the period, and only as far as no later moment disproves it: a clock that was ahead and was set
+back has aged nothing, however often that happened; one that jumps for good, by a quarter at most.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from codencer.model.attempt import Attempt
 from codencer.model.step import Step, StepState
@@ -58,11 +59,11 @@ def ages(times: Sequence[tuple[int, str | None]], now_us: int, period: Period) -
         now_us: the clock.
     """
     longest = period.days * DAY_US // LONGEST_PAUSE_SHARE
-    moments = [at for at, _ in times]
-    elapsed = [0]
-    for before, after in pairwise([*moments, now_us]):
-        pause = max(0, after - before)
-        elapsed.append(elapsed[-1] + (pause if period.asked else min(pause, longest)))
+    moments = [*(at for at, _ in times), now_us]
+    # Nothing happened later than what came after it: the clock was ahead then, or is behind now.
+    proven = list(accumulate(reversed(moments), min))[::-1]
+    pauses = (after - before for before, after in pairwise(proven))
+    elapsed = list(accumulate((each if period.asked else min(each, longest) for each in pauses), initial=0))
     last = {step_id: index for index, (_, step_id) in enumerate(times) if step_id is not None}
     return {
         step_id: max(0, min(elapsed[-1] - elapsed[index], now_us - moments[index]))

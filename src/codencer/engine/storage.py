@@ -7,6 +7,7 @@ the ledger does not know is named and left alone.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -58,7 +59,9 @@ async def _workspace(rooms: Rooms, folder: Path, released: set[str], *, dry_run:
     attempt = await rooms.ledger.read(_attempt_named(folder.name.removesuffix(FRESH)))
     if attempt is not None and folder.name.endswith(FRESH):
         return await _fresh(rooms, folder, attempt, dry_run=dry_run)
-    why = await asyncio.to_thread(_why_kept, rooms, folder, attempt)
+    why = await asyncio.to_thread(_why_kept, rooms, attempt)
+    if attempt is not None and not why:
+        why = await _why_doubted(rooms, folder, attempt)
     if why or attempt is None:
         return _line(str(folder), why, kept=True)
     released.add(attempt.id)
@@ -104,7 +107,7 @@ def _folders(parent: Path) -> list[Path]:
     return sorted(parent.iterdir()) if parent.exists() else []
 
 
-def _why_kept(rooms: Rooms, folder: Path, attempt: Attempt | None) -> str:
+def _why_kept(rooms: Rooms, attempt: Attempt | None) -> str:
     if attempt is None:
         return "the ledger does not know it"
     if attempt.state is not AttemptState.ENDED:
@@ -116,9 +119,15 @@ def _why_kept(rooms: Rooms, folder: Path, attempt: Attempt | None) -> str:
         return "its snapshot is incomplete"
     if read_ref(rooms.store, snapshot_ref(attempt.id)) != snapshot.commit:
         return "its snapshot ref is missing or was moved"
-    if busy := _busy(rooms, attempt):
-        return busy
-    changed = changed_since(folder, attempt.updated_at)
+    return _busy(rooms, attempt)
+
+
+async def _why_doubted(rooms: Rooms, folder: Path, attempt: Attempt) -> str:
+    """Why the workspace may hold more than the snapshot: what is younger, by a clock that never went back."""
+    ended, earliest = await rooms.ledger.read(lambda queries: queries.times_since_end(attempt))
+    if min(earliest, time.time_ns() // 1000) < ended:
+        return "the clock was set back after the attempt had ended, and nothing tells what changed since"
+    changed = await asyncio.to_thread(changed_since, folder, ended)
     return f"{changed} was changed after the attempt had ended" if changed else ""
 
 

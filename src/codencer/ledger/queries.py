@@ -118,6 +118,12 @@ class Queries:
             for row in self._all("times")
         ]
 
+    def times_since_end(self, attempt: Attempt) -> tuple[int, int]:
+        """When an attempt ended, and the earliest moment recorded since (UTC microseconds)."""
+        row = self._one("times_since_end", step_id=attempt.step_id, attempt_id=attempt.id)
+        ended = int(str(row["ended"])) if row is not None else 0
+        return ended, int(str(row["earliest"])) if row is not None and row["earliest"] else ended
+
     def validations(self, attempt_id: str) -> list[ValidationResult]:
         """The latest result of each validation, in the order of the task."""
         rows = self._all("validations", attempt_id=attempt_id)

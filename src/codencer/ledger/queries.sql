@@ -177,6 +177,12 @@ WHERE json_extract(base, '$.commit') IS NOT NULL ORDER BY seq;
 SELECT at, CASE WHEN kind NOT IN ('workspace.released', 'snapshot.expired') THEN step_id END AS step_id
 FROM events ORDER BY seq;
 
+-- name: times_since_end
+-- A clock that was set back shows earlier moments in later events.
+SELECT ended.at AS ended, (SELECT min(at) FROM events WHERE seq > ended.seq) AS earliest
+FROM events AS ended
+WHERE step_id = :step_id AND attempt_id = :attempt_id AND kind = 'attempt.ended';
+
 -- name: facts
 SELECT seq, v, at, run_id, step_id, attempt_id, kind, body FROM events ORDER BY seq;
 

@@ -8,7 +8,7 @@ workspace is reached, whatever symlinks lie in it, and no `.git` at its top is t
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,6 +20,7 @@ from codencer.failpoints import reach
 from codencer.globs import Globs
 from codencer.workspace.collect import base_rules
 from codencer.workspace.git import Git, GitSettings, failure
+from codencer.workspace.provisioned import is_noted
 from codencer.workspace.release import discard
 from codencer.workspace.store import Store
 from codencer.workspace.users import scratch_index
@@ -29,14 +30,14 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True, kw_only=True)
 class Guard:
-    """Ignored files that match `globs` and changed since `since_ns` (UTC ns, the agent's start) go too.
+    """Ignored files that match `globs` go too, unless they are as they were when they were `noted`.
 
     Otherwise a forged `.pyc` beside a protected test would be run instead of it. What was
     provisioned before the agent started stays.
     """
 
     globs: Sequence[str]
-    since_ns: int
+    noted: Mapping[bytes, int]
 
 
 def lay_validated(
@@ -98,10 +99,8 @@ def _untracked(git: Git, rules: Path, *which: str) -> list[bytes]:
 
 
 def _guarded(top: Path, guard: Guard, ignored: Iterable[bytes]) -> Iterator[bytes]:
-    globs = Globs(guard.globs)
-    for path in filter(globs.matches, ignored):
-        # The time of the last change of the inode: unlike that of the content, nobody can set it back.
-        if os.lstat(os.path.join(os.fsencode(top), path)).st_ctime_ns >= guard.since_ns:
+    for path in filter(Globs(guard.globs).matches, ignored):
+        if not is_noted(guard.noted, top, path):
             yield path
 
 

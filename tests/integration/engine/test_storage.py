@@ -23,6 +23,7 @@ from codencer.errors import Conflict, InvalidInput, NotFound
 from codencer.ledger import verify
 from codencer.locate import find_repository
 from codencer.model.event import EventKind
+from codencer.model.run import RunLabels
 from codencer.model.step import StepState
 
 Open = Callable[..., Any]
@@ -242,6 +243,29 @@ async def test_a_workspace_goes_only_when_all_of_it_is_kept(repo: Path, open_eng
         assert not left.exists()
         assert list(rooms.layout.trash.iterdir()) == []
         assert strange.exists()
+
+
+@pytest.mark.parametrize("now", [0, 4], ids=["set right", "ahead again, after an event by the right time"])
+async def test_what_somebody_changed_after_the_clock_was_set_back_stays(
+    repo: Path, open_engine: Open, monkeypatch: pytest.MonkeyPatch, now: int
+) -> None:
+    with monkeypatch.context() as ahead:
+        shift(ahead, 3)
+        async with open_engine(repo) as house:
+            ended = await house.run_to_end("simulate: write code.txt fixed")
+            await house.reached(ended, "workspace.released")
+    async with rooms_of(repo) as rooms:
+        left = rooms.layout.workspace(str(ended.latest_attempt_id))
+        left.mkdir(mode=0o700)
+        (left / "work.txt").write_text("somebody's own\n")
+        if now:
+            await rooms.ledger.write(
+                lambda tx: tx.append(EventKind.RUN_CREATED, {"labels": RunLabels()}, run_id="later")
+            )
+        shift(monkeypatch, now)
+        lines = await collect_garbage(rooms, dry_run=False)
+        assert any(str(left) in line and "clock was set back" in line for line in lines)
+        assert (left / "work.txt").exists()
 
 
 async def _snapshot(rooms: Rooms, attempt_id: str) -> str:

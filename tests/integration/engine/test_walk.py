@@ -304,7 +304,11 @@ async def test_a_provisioned_workspace_has_its_files_and_none_of_them_counts_as_
     folder = repo / ".codencer"
     folder.mkdir()
     (folder / "workspace.json").write_text(json.dumps({"provisioning": provisioning}))
-    check = {"name": "there", "command": "test -f .env && test -L deps && grep -q prepared hook.log"}
+    check = {
+        "name": "there",
+        "command": "test -f .env && test -L deps && grep -q prepared hook.log",
+        "protected_paths": ["*.log", ".env"],
+    }
     async with open_engine(repo) as house:
         step = await house.run_to_end("simulate: write code.txt fixed", validations=[check])
         result = await house.engine.result(step.id)

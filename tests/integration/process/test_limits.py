@@ -3,11 +3,13 @@
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.faults import Faults, why_not
 
 from codencer.model.launch import ExitReason, ExitRecord
 from codencer.process.launches import Launcher, Order
@@ -81,6 +83,44 @@ async def test_output_on_either_stream_is_a_sign_of_life(
     for record in await asyncio.gather(speaks("stdout"), speaks("stderr")):
         assert (record.reason, record.code) == (ExitReason.EXITED, 0)
         assert record.duration_us >= 2_300_000
+
+
+@contextmanager
+def restless_clock(faults: Faults) -> Iterator[None]:
+    """Sets the clock again and again, a day further each time."""
+    loop, over = asyncio.get_running_loop(), False
+
+    def jump(days: int) -> None:
+        faults.set_clock(days * 86_400)
+        if not over:
+            loop.call_later(0.02, jump, days + 1)
+
+    jump(1)
+    yield
+    over = True
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+@pytest.mark.parametrize(
+    ("prints", "reason"), [(16, ExitReason.EXITED), (1, ExitReason.IDLE_TIMEOUT)], ids=["at work", "silent"]
+)
+async def test_a_clock_that_is_set_makes_nobody_silent(
+    launcher: Launcher,
+    folder: Path,
+    python: MakeOrder,
+    fault_library: Path,
+    tmp_path: Path,
+    prints: int,
+    reason: ExitReason,
+) -> None:
+    faults = Faults(fault_library, tmp_path / "control")
+    code = (
+        f"import time\nfor _ in range({prints}): print(1, flush=True); time.sleep(.1)\n"
+        f"while {prints} == 1: time.sleep(60)"
+    )
+    with restless_clock(faults):
+        record = await ended(launcher, folder, python(code, idle_seconds=0.7, env=faults.environment))
+    assert record.reason is reason
 
 
 async def test_too_much_output(launcher: Launcher, folder: Path, order: MakeOrder) -> None:

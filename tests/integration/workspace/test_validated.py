@@ -14,6 +14,7 @@ from codencer.errors import InvalidInput
 from codencer.globs import Globs
 from codencer.workspace.git import GitSettings, Store, open_store, read_settings
 from codencer.workspace.lay import Guard, lay_validated
+from codencer.workspace.provisioned import note_provisioned, read_noted
 from codencer.workspace.validated import validated_tree
 
 MakeRepo = Callable[..., Path]
@@ -343,11 +344,20 @@ def test_ignored_files_of_the_agent_below_a_protected_folder_go(laid: Laid) -> N
     base, tree = laid.repository.commit(entries), laid.repository.tree(entries)
     laid.lay(base, tree)
     write(laid.workspace, "tests/.env", "provisioned")
-    began = (laid.workspace / "tests/.env").stat().st_ctime_ns + 1
+    write(laid.workspace, "tests/__pycache__/t.pyc", "provisioned")
+    record = laid.workspace.parent / "provisioned.json"
+    note_provisioned(
+        laid.repository.store,
+        laid.settings,
+        workspace=laid.workspace,
+        index=laid.index,
+        record=record,
+        protected=["tests/"],
+    )
     for name in ("tests/__pycache__/t.pyc", "src/__pycache__/a.pyc"):
         write(laid.workspace, name, "forged")
         os.utime(laid.workspace / name, (1, 1))
-    laid.lay(base, tree, Guard(globs=["tests/"], since_ns=began))
+    laid.lay(base, tree, Guard(globs=["tests/"], noted=read_noted(record)))
     assert laid.files() == {**entries, "tests/.env": "provisioned", "src/__pycache__/a.pyc": "forged"}
     assert not (laid.workspace / "tests/__pycache__").exists()
 

@@ -127,3 +127,26 @@ def test_no_single_jump_of_the_clock_makes_anything_old(pauses: list[int], jump:
         times.append((clock, f"s{number}"))
     found = ages(times, clock + (jump if when >= len(pauses) else 0), MONTH)
     assert all(0 <= age < 10 * DAY_US for age in found.values())
+
+
+@given(
+    jumps=st.lists(st.tuples(st.integers(-(10**16), 10**16), st.integers(1, 3)), min_size=1, max_size=40),
+    left_at=st.integers(-(10**16), 10**16),
+)
+def test_a_clock_that_was_set_wrong_and_right_again_many_times_makes_nothing_old(
+    jumps: list[tuple[int, int]], left_at: int
+) -> None:
+    """Events within an hour, most of them by a wrong clock; it is wrong when the age is asked for, too."""
+    times, minute = [], 60 * 1_000_000
+    for number, (jump, wrong) in enumerate(jumps):
+        times += [(NOW + number * minute + jump, f"s{number}")] * wrong
+        times.append((NOW + number * minute, f"t{number}"))
+    found = ages(times, NOW + len(jumps) * minute + left_at, MONTH)
+    assert all(0 <= age < 30 * DAY_US for age in found.values())
+
+
+def test_the_age_of_what_came_after_a_clock_was_set_right_is_counted_in_full() -> None:
+    ahead = [(NOW + 90 * DAY_US, "wrong"), (NOW, "right")]
+    later = [(NOW + number * DAY_US, None) for number in range(1, 31)]
+    found = ages([*ahead, *later], NOW + 31 * DAY_US, MONTH)
+    assert found == {"wrong": 0, "right": 31 * DAY_US}
