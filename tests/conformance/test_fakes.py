@@ -13,10 +13,9 @@ import pytest
 from tests.agents.catalogue import Program
 from tests.agents.suite import adapters
 
-from codencer.adapters import names
 from codencer.testing.conformance.cases import NAMES
 from codencer.testing.conformance.driver import Options, run
-from codencer.testing.conformance.profile import Fact, Speaks, load, shipped
+from codencer.testing.conformance.profile import Fact, Speaks, load
 from codencer.testing.conformance.report import Verdict
 
 pytestmark = pytest.mark.timeout(240)
@@ -70,8 +69,3 @@ def test_an_adapter_does_what_it_should_with_a_fake(name: str, tmp_path: Path) -
     assert report.count(Verdict.PASSED) >= len(CASES) - 1
     pin = (*program.npm, *program.pypi)[0]
     assert report.version == pin.replace("==", "@").rpartition("@")[2]
-
-
-def test_every_built_in_adapter_has_a_profile_and_a_program_to_try_it_on() -> None:
-    assert set(names()) == set(shipped())
-    assert set(names()) == {*adapters(), "simulation"}
