@@ -14,6 +14,7 @@ from codencer.api.openapi import one, several, takes
 from codencer.api.peers import refuse_from_attempt
 from codencer.api.shapes import RunView, StepView
 from codencer.engine import Engine, Submission
+from codencer.engine.budgets import Allowance
 from codencer.engine.views import run_view, step_view
 from codencer.errors import InvalidInput
 from codencer.model.gate import Gate
@@ -26,25 +27,39 @@ class RunAction(StrEnum):
     FINISH = "finish"
     PAUSE = "pause"
     RESUME = "resume"
+    BUDGET = "budget"
+    """Give it another one."""
+
+
+_NOT_FOR_AGENTS = {
+    RunAction.ABORT: "abort a run",
+    RunAction.RESUME: "resume a run",
+    RunAction.BUDGET: "change what a run may use up",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartRun:
-    """Without an `id` one is chosen; the labels are free text to filter by."""
+    """Without an `id` one is chosen; the labels are free text to filter by.
+
+    The `budget` is for all attempts together.
+    """
 
     id: str | None = None
     project_id: str = ""
     conversation: str = ""
     planner: str = ""
     executor: str = ""
+    budget: Allowance | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeRun:
-    """`when_idle` belongs to finish: it then waits until no step is unsettled."""
+    """`when_idle` belongs to finish: it then waits until no step is unsettled; `budget` to budget."""
 
     action: RunAction
     when_idle: bool = False
+    budget: Allowance | None = None
 
 
 class SourceFormat(StrEnum):
@@ -100,23 +115,30 @@ def _add_runs(routes: APIRouter, engine: Engine) -> None:
             planner=given.planner,
             executor=given.executor,
         )
-        run = await engine.start_run(given.id, labels, actor(request))
+        run = await engine.start_run(given.id, labels, actor(request), given.budget)
         return answer(run_view(run), 201)
 
     @routes.get("/runs/{run}", responses=one(RunView))
     async def get_run(run: Address) -> Response:
-        """One run and how many of its steps are unsettled."""
-        return answer(run_view(await engine.get_run(run)))
+        """One run, how many of its steps are unsettled, and what it has used up."""
+        found = await engine.get_run(run)
+        return answer(run_view(found, await engine.spent(found)))
 
     @routes.patch("/runs/{run}", responses=one(RunView), openapi_extra=takes(ChangeRun))
     async def change_run(
         run: Address, request: Request, given: Annotated[ChangeRun, Depends(body(ChangeRun))]
     ) -> Response:
-        """Abort, finish, pause or resume a run."""
-        if given.action is RunAction.ABORT:
-            await refuse_from_attempt(request, "abort a run")
-        changed = await engine.change_run(run, given.action.value, actor(request), when_idle=given.when_idle)
-        return answer(run_view(changed))
+        """Abort, finish, pause or resume a run, or give it another budget."""
+        if (refused := _NOT_FOR_AGENTS.get(given.action)) is not None:
+            await refuse_from_attempt(request, refused)
+        if (given.action is RunAction.BUDGET) != (given.budget is not None):
+            raise InvalidInput("a budget goes with the action budget, and with no other")
+        if given.budget is not None:
+            changed = await engine.set_budget(run, given.budget, actor(request))
+        else:
+            action, when_idle = given.action.value, given.when_idle
+            changed = await engine.change_run(run, action, actor(request), when_idle=when_idle)
+        return answer(run_view(changed, await engine.spent(changed)))
 
 
 def _add_submission(routes: APIRouter, engine: Engine) -> None:

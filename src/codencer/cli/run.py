@@ -1,5 +1,7 @@
 """`codencer run …`: start, list, wait for and end runs."""
 
+from typing import Any
+
 import click
 
 from codencer.cli.exits import exit_code_for_run
@@ -8,6 +10,10 @@ from codencer.cli.group import VerbGroup
 from codencer.cli.show import RUN_HEAD, run_fields, run_row
 from codencer.client.daemon import PREFIX, path
 from codencer.errors import InvalidInput
+
+LIMITS = ("cost_usd", "tokens", "seconds")
+ACTIONS = click.Choice(["pause", "fail"])
+LONGEST_NUMBER = 16
 
 
 @click.group(cls=VerbGroup)
@@ -22,6 +28,10 @@ def run() -> None:
 @click.option("--conversation", default="", help="Label.")
 @click.option("--planner", default="", help="Label.")
 @click.option("--executor", default="", help="Label.")
+@click.option("--budget-cost-usd", metavar="USD", help="What all attempts may cost together.")
+@click.option("--budget-tokens", type=click.IntRange(min=0), help="Tokens they may use, in and out.")
+@click.option("--budget-seconds", type=click.IntRange(min=0), help="How long agents may be at work.")
+@click.option("--budget-action", type=ACTIONS, help="What then becomes of the run; else pause.")
 @click.pass_obj
 def start(
     face: Face,
@@ -29,12 +39,16 @@ def start(
     run_id: str | None,
     project_id: str | None,
     project: str | None,
-    **labels: str,
+    **given: Any,
 ) -> None:
     """Start a run; without an ID one is chosen."""
     if project_id and project and project_id != project:
         raise InvalidInput(f"the project is given twice: {project_id} and {project}")
-    body = {"id": run_id, "project_id": project_id or project or "", **labels}
+    limits = {name: given.pop(f"budget_{name}") for name in (*LIMITS, "action")}
+    budget = {name: value for name, value in limits.items() if value is not None}
+    if budget.keys() == {"action"}:
+        raise InvalidInput("--budget-action goes with a limit: --budget-cost-usd, -tokens or -seconds")
+    body = {"id": run_id, "project_id": project_id or project or "", **given, "budget": budget or None}
     started = face.daemon().post(f"{PREFIX}/runs", body)
     face.show(started, run_fields(started))
 
@@ -75,8 +89,17 @@ def wait(face: Face, run: str, timeout: float | None) -> int:
     def away() -> None:
         face.hint("the daemon went away; waiting for it to come back (its agents go on)")
 
+    said: set[str] = set()
+
+    def moved(now: dict[str, Any]) -> None:
+        """A run that is paused may be waited for in vain."""
+        reason = f": {now['reason']}" if now["reason"] != "paused" else ""
+        if now["state"] == "paused" and now["steps_unsettled"] and reason not in said:
+            said.add(reason)
+            face.hint(f"run {now['id']} is paused{reason}. To go on: codencer run resume {now['id']}")
+
     try:
-        found = wait_for_run(daemon, run, timeout=timeout, away=away)
+        found = wait_for_run(daemon, run, timeout=timeout, away=away, moved=moved)
     except KeyboardInterrupt:
         interrupted(face, f"run {run} goes on", f"codencer run wait {run}", run)
     face.show(found, run_fields(found))
@@ -124,6 +147,38 @@ def pause(face: Face, run: str) -> None:
 def resume(face: Face, run: str) -> None:
     """Go on with RUN."""
     _change(face, run, "resume")
+
+
+@run.command()
+@click.argument("run")
+@click.option("--cost-usd", metavar="USD|none", help="What all attempts may cost together.")
+@click.option("--tokens", metavar="N|none", help="Tokens they may use, in and out.")
+@click.option("--seconds", metavar="N|none", help="How long agents may be at work.")
+@click.option("--action", type=ACTIONS, help="What becomes of the run when it is used up.")
+@click.option("--accept-unknown", is_flag=True, help="Go on although agents did not say what they used.")
+@click.pass_obj
+def budget(face: Face, /, run: str, accept_unknown: bool, **given: str | None) -> None:
+    """Change what RUN may use up; what is not named stays. A paused run is then resumed by `run resume`."""
+    daemon = face.daemon()
+    found = daemon.get(path("runs", run))
+    wanted = {name: (found["budget"] or {}).get(name) for name in LIMITS}
+    wanted["action"] = given.pop("action") or (found["budget"] or {}).get("action", "pause")
+    wanted |= {name: _limit(name, value) for name, value in given.items() if value is not None}
+    body = {"action": "budget", "budget": wanted | {"accept_unknown": accept_unknown}}
+    changed = daemon.call("PATCH", path("runs", found["id"]), body=body)
+    face.show(changed, run_fields(changed))
+    if changed["state"] == "paused":
+        face.hint(f"it is still paused: codencer run resume {found['id']}")
+
+
+def _limit(name: str, text: str) -> str | int | None:
+    if text == "none":
+        return None
+    if name == "cost_usd":
+        return text
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER:
+        raise InvalidInput(f"--{name} must be a whole number or none, not {text!a}")
+    return int(text)
 
 
 def _change(face: Face, run: str, action: str) -> None:

@@ -27,10 +27,30 @@ def run_row(run: dict[str, Any]) -> tuple[object, ...]:
 def run_fields(run: dict[str, Any]) -> Iterator[tuple[str, object]]:
     yield "run", run["id"]
     yield "state", run["state"]
+    yield "because", run["reason"]
     yield "steps", f"{run['steps_total']}, {run['steps_unsettled']} unsettled"
     for name in ("project_id", "conversation", "planner", "executor"):
         yield name.removesuffix("_id"), run[name]
+    yield "budget", _budget(run["budget"])
+    yield "used up", _spent(run["spent"])
     yield "started", run["created_at"]
+
+
+def _budget(budget: dict[str, Any] | None) -> str | None:
+    limits = _amounts(budget) if budget is not None else []
+    return f"{', '.join(limits)}; then {budget['action']}" if budget is not None and limits else None
+
+
+def _spent(spent: dict[str, Any] | None) -> str | None:
+    if spent is None:
+        return None
+    unknown = [f"{spent['unknown']} attempts did not say"] if spent["unknown"] else []
+    return ", ".join([*_amounts(spent), *unknown])
+
+
+def _amounts(given: dict[str, Any]) -> list[str]:
+    words = {"cost_usd": "{} USD", "tokens": "{} tokens", "seconds": "{} s of agents at work"}
+    return [text.format(given[name]) for name, text in words.items() if given[name] is not None]
 
 
 def step_fields(step: dict[str, Any]) -> Iterator[tuple[str, object]]:

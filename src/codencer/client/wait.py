@@ -58,20 +58,26 @@ def wait_for_run(
     *,
     timeout: float | None = None,
     away: Callable[[], None] = lambda: None,
+    moved: Callable[[dict[str, Any]], None] = lambda _run: None,
 ) -> dict[str, Any]:
     """Return the run once none of its steps is unsettled.
+
+    Args:
+        moved: sees the run as it is now and whenever it or one of its steps has moved.
 
     Raises:
         WaitTimeout: some step is not settled yet, and goes on.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     run: dict[str, Any] = daemon.get(path("runs", address))
+    moved(run)
     if not run["steps_unsettled"]:
         return run
     kinds = ("step.settled", "run.advanced")
     try:
         for _ in follow(daemon, run=run["id"], kinds=kinds, deadline=deadline, away=away):
             run = daemon.get(path("runs", address))
+            moved(run)
             if not run["steps_unsettled"]:
                 return run
     except WaitTimeout as problem:

@@ -6,10 +6,11 @@ higher priority goes first, then the run with the fewest attempts under way, the
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from codencer.config import AtOnce
+from codencer.model.run import BY_HAND
 from codencer.model.step import FrozenSettings
 
 
@@ -42,12 +43,15 @@ class _Load:
 
 @dataclass(frozen=True, kw_only=True)
 class Admission:
-    """The rules over a queue (step ids, oldest first), all of which the scheduler changes meanwhile."""
+    """The rules over a queue (step ids, oldest first), all of which the scheduler changes meanwhile.
+
+    `paused` are runs, with the reason.
+    """
 
     limits: AtOnce
     queue: Mapping[str, Waiting]
     under_way: Mapping[str, Waiting]
-    paused: Collection[str]
+    paused: Mapping[str, str]
 
     def next(self) -> str | None:
         """The step that may begin now."""
@@ -74,7 +78,8 @@ class Admission:
         if each.behind is not None:
             return f"waiting for step {each.behind}, whose snapshot is the base"
         if each.run_id in self.paused:
-            return f"run {each.run_id} is paused"
+            reason = self.paused[each.run_id]
+            return f"run {each.run_id} is paused" + (f": {reason}" if reason != BY_HAND else "")
         ahead = self._ahead(step_id, each)
         count = len(self.under_way)
         if all(head != step_id for head, _ in self._heads()):

@@ -17,13 +17,14 @@ from codencer.engine.continuing import take_up
 from codencer.engine.conversation import attend
 from codencer.engine.launching import marker_of, never_began, never_came_up, watch
 from codencer.engine.layout import launch_number
+from codencer.engine.metering import metered
 from codencer.engine.pausing import altogether, given_up, rest, seconds_used
 from codencer.engine.rooms import Trip
 from codencer.engine.transcript import read_outcome
 from codencer.errors import CodencerError
-from codencer.model.attempt import AgentOutcome, AttemptState, Ending, ErrorKind
+from codencer.model.attempt import AgentOutcome, Attempt, AttemptState, Ending, ErrorKind
 from codencer.model.event import EventKind
-from codencer.model.launch import ExitRecord
+from codencer.model.launch import ExitReason, ExitRecord
 from codencer.model.ports import Adapter, TwoWayAdapter
 from codencer.model.step import StepState
 from codencer.process.launches import Order
@@ -45,7 +46,8 @@ async def run_agent(trip: Trip) -> None:
         return
     if over is None:
         pause = trip.attempt.pause
-        outcome = given_up(pause) if pause is not None else _NOT_WANTED
+        halt = None if trip.cancelled else trip.attempt.halt
+        outcome = given_up(pause, halt) if pause is not None else _NOT_WANTED
         await _conclude(trip, pause.exit if pause is not None else None, outcome)
         return
     folder, record = over
@@ -53,7 +55,12 @@ async def run_agent(trip: Trip) -> None:
     questions = await trip.rooms.ledger.read(lambda queries: queries.questions(trip.attempt.id))
     outcome = await asyncio.to_thread(read_outcome, trip, adapter, folder, record, questions)
     outcome = await asyncio.to_thread(in_its_light, trip, outcome)
-    if not trip.cancelled and await rest(trip, adapter, record, outcome):
+    outcome = stopped(trip.attempt, record, outcome)
+    if (
+        not trip.cancelled
+        and outcome.ending is not Ending.HALTED
+        and await rest(trip, adapter, record, outcome)
+    ):
         return
     if trip.cancelled:
         outcome = replace(outcome, ending=Ending.CANCELLED, error="cancelled while the agent was running")
@@ -64,16 +71,18 @@ async def _see_through(trip: Trip, adapter: Adapter) -> tuple[Path, ExitRecord |
     """Wait for the end of the one launch that begins; None when it is not wanted any more."""
     while True:
         folder = await asyncio.to_thread(_standing_launch, trip)
-        if folder is None and trip.cancelled:
+        if folder is None and (trip.cancelled or trip.attempt.halt is not None):
             return None
         folder = folder or await _launch(trip, adapter)
         await _note_start(trip, folder)
         marker = marker_of(trip, folder)
-        if isinstance(adapter, TwoWayAdapter):
-            record = await attend(trip, adapter, folder, marker)
-        else:
-            record = await watch(trip, folder, marker)
-        if trip.cancelled or not await never_came_up(trip, folder, record):
+        async with metered(trip, adapter, folder):
+            if isinstance(adapter, TwoWayAdapter):
+                record = await attend(trip, adapter, folder, marker)
+            else:
+                record = await watch(trip, folder, marker)
+        unwanted = trip.cancelled or trip.attempt.halt is not None
+        if unwanted or not await never_came_up(trip, folder, record):
             return folder, record
 
 
@@ -130,6 +139,15 @@ async def _note_start(trip: Trip, folder: Path) -> None:
         await trip.record((EventKind.AGENT_STARTED, {"pid": pid, **moved}))
 
 
+def stopped(attempt: Attempt, record: ExitRecord | None, outcome: AgentOutcome) -> AgentOutcome:
+    """The outcome, with the reason of the bridge if it stopped the agent; one that ended by itself did so."""
+    by_us = record is not None and record.reason in (ExitReason.STOPPED, ExitReason.NOT_STARTED)
+    if attempt.halt is None or not by_us:
+        return outcome
+    error = f"{attempt.adapter} was stopped: {attempt.halt.reason}"
+    return replace(outcome, ending=Ending.HALTED, error_kind=ErrorKind.LIMIT, error=error)
+
+
 def _broken(problem: str) -> AgentOutcome:
     return AgentOutcome(ending=Ending.BROKEN, error=problem, error_kind=ErrorKind.CRASH)
 
@@ -138,3 +156,4 @@ async def _conclude(trip: Trip, record: ExitRecord | None, outcome: AgentOutcome
     moved = trip.moved(AttemptState.COLLECTING, StepState.COLLECTING_ARTIFACTS)
     body = {"exit": record, "outcome": altogether(trip.attempt, outcome), **moved}
     await trip.record((EventKind.AGENT_EXITED, body))
+    trip.rooms.meter.end(trip.attempt.id)

@@ -19,6 +19,7 @@ from codencer import __version__
 from codencer.config import Config
 from codencer.engine import (
     approval,
+    budgets,
     catalogue,
     explaining,
     logs,
@@ -30,6 +31,7 @@ from codencer.engine import (
     trust,
 )
 from codencer.engine.addresses import run_address
+from codencer.engine.budgets import Allowance
 from codencer.engine.feed import Feed
 from codencer.engine.housekeeping import keep_house
 from codencer.engine.intake.submission import Submission
@@ -54,6 +56,7 @@ from codencer.model.result import ResultSpec
 from codencer.model.run import Run, RunLabels, RunState
 from codencer.model.step import Step
 from codencer.model.validation import ValidationResult
+from codencer.policy import RunSpent
 
 log = structlog.get_logger()
 
@@ -114,8 +117,19 @@ class Engine:
         """End every event stream, so that a server can shut down while clients still listen."""
         self._feed.close()
 
-    async def start_run(self, run_id: str | None, labels: RunLabels, actor: str) -> Run:
-        return await runs.start_run(self._rooms, run_id, labels, actor)
+    async def start_run(
+        self, run_id: str | None, labels: RunLabels, actor: str, budget: Allowance | None = None
+    ) -> Run:
+        allowed = budgets.budget_of(budget) if budget is not None else None
+        return await runs.start_run(self._rooms, run_id, labels, actor, allowed)
+
+    async def set_budget(self, address: str, budget: Allowance, actor: str) -> Run:
+        """Give a run another budget in the place of the one it has."""
+        return await budgets.set_budget(self._rooms, address, budget, actor)
+
+    async def spent(self, run: Run) -> RunSpent:
+        """What a run has used up so far, as far as it is known."""
+        return await budgets.used_by(self._rooms, run)
 
     async def list_runs(
         self, *, project: str | None = None, conversation: str | None = None, state: RunState | None = None

@@ -22,7 +22,7 @@ from codencer.model.step import Step
 from codencer.model.validation import ValidationResult
 from codencer.workspace.diff import largest_file
 
-JUDGED = frozenset({Ending.BROKEN, Ending.TIMED_OUT, Ending.DECLINED, Ending.SUCCEEDED})
+JUDGED = frozenset({Ending.BROKEN, Ending.TIMED_OUT, Ending.DECLINED, Ending.HALTED, Ending.SUCCEEDED})
 """Endings that policy is asked about: each but those that say nothing of the agent or its work."""
 
 

@@ -14,7 +14,7 @@ from codencer.engine.facts import spent
 from codencer.engine.policies import policy_of
 from codencer.engine.retrying import EXHAUSTED, earlier, falls_over, recovery_seconds
 from codencer.engine.rooms import Trip
-from codencer.model.attempt import AgentOutcome, Attempt, Ending, Pause
+from codencer.model.attempt import AgentOutcome, Attempt, Ending, ErrorKind, Halt, Pause
 from codencer.model.event import EventKind
 from codencer.model.launch import ExitRecord
 from codencer.model.policy import Facts
@@ -29,7 +29,7 @@ GO_ON: Final = (
     "You were interrupted because the model could not be used for a while. Your files are as you left them. "
     "Go on with your task where you stopped.\n"
 )
-_NOTHING: Final = Facts(
+NOTHING: Final = Facts(
     snapshot_complete=None,
     changed_files=None,
     forbidden_paths_touched=None,
@@ -95,7 +95,7 @@ async def _over_budget(trip: Trip, record: ExitRecord | None, outcome: AgentOutc
     attempts = await trip.rooms.ledger.read(lambda queries: queries.attempts(step.id))
     now = replace(attempt, outcome=altogether(attempt, outcome), exit=record)
     used = spent([*earlier(attempts, attempt), now])
-    return over_budget(policy_of(step), replace(_NOTHING, **vars(used)))
+    return bool(over_budget(policy_of(step), replace(NOTHING, **vars(used))))
 
 
 def _has_another(step: Step, attempt: Attempt) -> bool:
@@ -146,11 +146,14 @@ def _sum(*counts: int | None) -> int | None:
     return sum(known) if len(known) == len(counts) else None
 
 
-def given_up(pause: Pause) -> AgentOutcome:
-    """How the agent's part ended when a person cancelled it in a pause."""
+def given_up(pause: Pause, halt: Halt | None) -> AgentOutcome:
+    """How the agent's part ended in a pause: a person cancelled it, or a budget does not let it go on."""
+    waited = f"while it waited for its {pause.cause} to pass"
     return AgentOutcome(
-        ending=Ending.CANCELLED,
-        summary=f"cancelled while it waited for its {pause.cause} to pass",
+        ending=Ending.CANCELLED if halt is None else Ending.HALTED,
+        summary=f"cancelled {waited}" if halt is None else "",
+        error_kind=ErrorKind.NONE if halt is None else ErrorKind.LIMIT,
+        error="" if halt is None else f"not resumed {waited}: {halt.reason}",
         session_id=pause.session_id,
         input_tokens=pause.input_tokens,
         output_tokens=pause.output_tokens,

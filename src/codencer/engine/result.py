@@ -109,6 +109,8 @@ def _warnings(attempt: Attempt) -> tuple[str, ...]:
     seen = list(attempt.outcome.warnings) if attempt.outcome else []
     if _claims_without_work(attempt):
         seen.append("the agent ended as if it were done, and changed no file")
+    if attempt.halt:
+        seen.append(f"the bridge stopped the agent: {attempt.halt.reason}")
     if attempt.snapshot:
         seen += [f"not in the snapshot: {problem}" for problem in attempt.snapshot.problems]
     seen += [

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from codencer.model.attempt import Attempt, ErrorKind
+from codencer.model.attempt import Attempt, Ending, ErrorKind
 from codencer.model.policy import Policy, Verdict
 from codencer.model.step import Step
 from codencer.model.waiting import NextTry, Wait
@@ -45,12 +45,15 @@ def plan(step: Step, attempt: Attempt, policy: Policy, verdict: Verdict, *, caus
         cause: why the attempt did not do, in one line. `now` is in UTC microseconds.
     """
     rule = retry_rule(policy)
-    over = falls_over(step, attempt, rule)
-    there = rule.from_snapshot and attempt.snapshot is not None and not attempt.snapshot.expired
+    goes_on = attempt.outcome is not None and attempt.outcome.ending is Ending.HALTED
+    over = not goes_on and falls_over(step, attempt, rule)
+    from_snapshot = rule.from_snapshot or goes_on
+    there = from_snapshot and attempt.snapshot is not None and not attempt.snapshot.expired
+    seconds = 0.0 if goes_on else _seconds(attempt, rule, over=over, now=now)
     return NextTry(
-        wait=Wait.of(_seconds(attempt, rule, over=over, now=now), now),
+        wait=Wait.of(seconds, now),
         tries=attempt.tries + 1,
-        most=rule.max_attempts,
+        most=max(rule.max_attempts, attempt.tries + 1),
         fallback=attempt.fallback + over,
         cause=short(cause),
         feedback=_feedback(step, attempt, verdict, cause),

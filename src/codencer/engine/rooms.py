@@ -8,6 +8,7 @@ from codencer.adapters.before import NOTHING, Continuation
 from codencer.config import Config
 from codencer.engine.layout import Layout
 from codencer.engine.memory_cap import MemoryCap
+from codencer.engine.meter import Meter
 from codencer.engine.sharing import SharedLock
 from codencer.errors import NotFound
 from codencer.ledger import ArtifactStore, Ledger, Queries, Transaction
@@ -35,6 +36,7 @@ class Rooms:
     git_version: str
     pins: SharedLock = field(default_factory=SharedLock)
     """Held while a base is pinned and recorded; alone by what deletes refs."""
+    meter: Meter = field(default_factory=Meter)
 
 
 Entry = tuple[EventKind, Mapping[str, object]]
@@ -48,7 +50,8 @@ class Trip:
     adapter said of its agent, when this daemon has looked; `continuation` is set before it is asked.
     `resting` is set when the walk ends for now because the agent is to go on later. `news` is set when
     a question of its agent was answered; `asking` says in words which one waits for a person. `lost`
-    says why the conversation with the agent could not go on.
+    says why the conversation with the agent could not go on. `spending` is set when its agent has used
+    something up, or its run may use up something else.
     """
 
     rooms: Rooms
@@ -56,6 +59,7 @@ class Trip:
     attempt: Attempt
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    spending: asyncio.Event = field(default_factory=asyncio.Event)
     asking: str = ""
     lost: str = ""
     timings: dict[str, int] = field(default_factory=dict)

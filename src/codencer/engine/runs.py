@@ -3,20 +3,24 @@
 from collections.abc import Callable, Sequence
 
 from codencer.engine.addresses import run_address
+from codencer.engine.meter import Meter, shortfall
 from codencer.engine.rooms import Rooms
 from codencer.errors import Conflict, InvalidInput
 from codencer.ledger import Queries, Transaction
+from codencer.model.budget import RunBudget
 from codencer.model.event import EventKind
 from codencer.model.gate import GateState
 from codencer.model.ids import IdKind, check_name, new_id, shown
 from codencer.model.lifecycle import advance
-from codencer.model.run import FINISHED_RUN_STATES, Run, RunLabels, RunState
+from codencer.model.run import BY_HAND, FINISHED_RUN_STATES, Run, RunLabels, RunState
 from codencer.model.step import SUCCESSFUL_STATES, Step, StepState
 
 LONGEST_LABEL = 1024
 
 
-async def start_run(rooms: Rooms, run_id: str | None, labels: RunLabels, actor: str) -> Run:
+async def start_run(
+    rooms: Rooms, run_id: str | None, labels: RunLabels, actor: str, budget: RunBudget | None = None
+) -> Run:
     """Create a run; its id must be new, ignoring case.
 
     Raises:
@@ -31,6 +35,8 @@ async def start_run(rooms: Rooms, run_id: str | None, labels: RunLabels, actor: 
         if tx.run(chosen) is not None:
             raise Conflict(f"there is a run {chosen!r} already; choose another id")
         tx.append(EventKind.RUN_CREATED, {"labels": labels, "actor": actor}, run_id=chosen)
+        if budget is not None:
+            tx.append(EventKind.RUN_BUDGETED, {"budget": budget, "actor": actor}, run_id=chosen)
         return run_address(tx, chosen)
 
     return await rooms.ledger.write(write)
@@ -103,11 +109,17 @@ def _finish(tx: Transaction, run: Run, actor: str) -> None:
 
 
 def _pause(tx: Transaction, run: Run, actor: str) -> None:
-    move_run(tx, run, RunState.PAUSED, actor, "paused")
+    move_run(tx, run, RunState.PAUSED, actor, BY_HAND)
 
 
 def _resume(tx: Transaction, run: Run, actor: str) -> None:
+    if run.state is RunState.PAUSED and (why := shortfall(tx, Meter(), run)):
+        raise Conflict(
+            f"run {run.id} stays paused: {why}. Allow more by `codencer run budget {run.id}`, and resume it"
+        )
     move_run(tx, run, RunState.RUNNING, actor, "resumed")
+    if open_gates(tx, run.id):
+        hold_run(tx, run.id)
 
 
 _ACTIONS: dict[str, Callable[[Transaction, Run, str], None]] = {

@@ -6,7 +6,7 @@ queue mirrors the ledger's pending steps and is fed by its events: nothing is po
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -14,6 +14,7 @@ import structlog
 from codencer.engine import pausing
 from codencer.engine.admission import Admission, Waiting
 from codencer.engine.bases import awaited
+from codencer.engine.budgets import admit
 from codencer.engine.memory import MemoryGuard
 from codencer.engine.releasing import finish_releases
 from codencer.engine.resting import Rests, of_pause, of_retry, turn_of
@@ -40,7 +41,7 @@ class Scheduler:
     def __init__(self, rooms: Rooms, group: asyncio.TaskGroup) -> None:
         self._rooms, self._group = rooms, group
         self._queue: dict[str, Waiting] = {}
-        self._paused: set[str] = set()
+        self._paused: dict[str, str] = {}
         self._trips: dict[str, Trip] = {}
         self._starting: dict[str, Waiting] = {}
         self._held_up: dict[str, str] = {}
@@ -70,7 +71,7 @@ class Scheduler:
         """Enter every unfinished attempt again and fill the queue; return how many there were."""
 
         left = await self._rooms.ledger.read(_left_over)
-        self._paused.update(run.id for run in left.paused)
+        self._paused.update({run.id: run.reason for run in left.paused})
         now = time.time_ns() // 1000
         for step in left.planned:
             if step.next_try is not None:
@@ -109,7 +110,9 @@ class Scheduler:
                 case EventKind.STEP_SETTLED:
                     self._settled(event.step_id or "")
                 case EventKind.RUN_ADVANCED:
-                    self._run_moved(event.run_id or "", event.body.get("state"))
+                    self._run_moved(event.run_id or "", event.body)
+                case EventKind.RUN_BUDGETED:
+                    self._budgeted(event.run_id or "")
                 case _:
                     continue
             self._news.set()
@@ -179,11 +182,16 @@ class Scheduler:
             if waiting.behind == step_id:
                 self._queue[waiter] = replace(waiting, behind=None)
 
-    def _run_moved(self, run_id: str, state: object) -> None:
-        if state == RunState.PAUSED:
-            self._paused.add(run_id)
+    def _run_moved(self, run_id: str, body: Mapping[str, object]) -> None:
+        if body.get("state") == RunState.PAUSED:
+            self._paused[run_id] = str(body.get("reason", ""))
         else:
-            self._paused.discard(run_id)
+            self._paused.pop(run_id, None)
+
+    def _budgeted(self, run_id: str) -> None:
+        for trip in self._trips.values():
+            if trip.step.run_id == run_id:
+                trip.spending.set()
 
     async def _next(self) -> str | None:
         if self._admission.next() is None:
@@ -212,7 +220,7 @@ class Scheduler:
         """Walk the step's attempt; whatever goes wrong concerns it alone. False: enter it again later."""
         try:
             trip = await self._unfinished(step_id) or await self._begin(step_id)
-            if trip is not None:
+            if trip is not None and await self._goes_on(trip):
                 self._trips[step_id] = trip
                 if trip.step.cancel_requested:
                     trip.stop.set()
@@ -239,14 +247,33 @@ class Scheduler:
 
         return await self._rooms.ledger.read(read)
 
-    async def _begin(self, step_id: str) -> Trip | None:
-        """Open the next attempt of a pending step; None when it is pending no longer."""
-        attempt_id = new_id(IdKind.ATTEMPT)
+    async def _goes_on(self, trip: Trip) -> bool:
+        """Whether an attempt may be walked on with; one that rested stays where it is without a budget."""
+        if trip.attempt.pause is None or trip.step.cancel_requested:
+            return True
 
         def write(tx: Transaction) -> Trip | None:
-            step = the_step(tx, step_id)
-            if step.state not in (StepState.PENDING, StepState.FAILED_RETRYABLE):
+            if not admit(tx, self._rooms.meter, trip.step, resting=trip.attempt):
                 return None
+            return Trip(self._rooms, the_step(tx, trip.step.id), the_attempt(tx, trip.attempt.id))
+
+        found = await self._rooms.ledger.write(write)
+        if found is None:
+            self._asleep[trip.step.id] = pausing.turn_of(trip.step, trip.attempt)
+            self._due(trip.step.id, self._starting[trip.step.id])
+            return False
+        trip.step, trip.attempt = found.step, found.attempt
+        return True
+
+    async def _begin(self, step_id: str) -> Trip | None:
+        """Open the next attempt of a step; None when it waits no longer, or its run has no budget left."""
+        attempt_id = new_id(IdKind.ATTEMPT)
+
+        def write(tx: Transaction) -> Trip | Step:
+            step = the_step(tx, step_id)
+            waits = step.state in (StepState.PENDING, StepState.FAILED_RETRYABLE)
+            if not waits or not admit(tx, self._rooms.meter, step):
+                return the_step(tx, step_id)
             run = tx.run(step.run_id)
             if run is not None and run.state is RunState.CREATED:
                 moved = {"state": advance(run.state, RunState.RUNNING), "actor": "bridge", "reason": ""}
@@ -256,7 +283,12 @@ class Scheduler:
             tx.append(EventKind.ATTEMPT_STARTED, body, **ids)
             return Trip(self._rooms, the_step(tx, step_id), the_attempt(tx, attempt_id))
 
-        return await self._rooms.ledger.write(write)
+        found = await self._rooms.ledger.write(write)
+        if isinstance(found, Trip):
+            return found
+        if found.state in (StepState.PENDING, StepState.FAILED_RETRYABLE):
+            self._due(step_id, self._starting[step_id])
+        return None
 
     def problems(self) -> list[str]:
         """What holds attempts up that should go on."""

@@ -4,20 +4,46 @@ from typing import Any
 
 from codencer.engine.live import Live
 from codencer.engine.result import timestamp
+from codencer.model.budget import RunBudget, dollars
 from codencer.model.codec import encode
 from codencer.model.run import Run
 from codencer.model.step import Step
+from codencer.policy import RunSpent
 
 
-def run_view(run: Run) -> dict[str, Any]:
+def run_view(run: Run, spent: RunSpent | None = None) -> dict[str, Any]:
+    """`spent` is what the run has used up, where somebody has looked."""
     return {
         "id": run.id,
         "state": run.state.value,
+        "reason": run.reason,
         **encode(run.labels),
+        "budget": _budget(run.budget) if run.budget is not None else None,
+        "spent": _spent(spent) if spent is not None else None,
         "steps_total": run.steps_total,
         "steps_unsettled": run.steps_unsettled,
         "created_at": timestamp(run.created_at),
         "updated_at": timestamp(run.updated_at),
+    }
+
+
+def _budget(budget: RunBudget) -> dict[str, Any]:
+    cost = budget.cost_microusd
+    return {
+        "cost_usd": None if cost is None else dollars(cost),
+        "tokens": budget.tokens,
+        "seconds": budget.seconds,
+        "action": budget.action.value,
+        "accepted_unknown": budget.accepted_unknown,
+    }
+
+
+def _spent(spent: RunSpent) -> dict[str, Any]:
+    return {
+        "cost_usd": dollars(spent.cost_microusd),
+        "tokens": spent.tokens,
+        "seconds": spent.agent_ms // 1000,
+        "unknown": spent.unknown,
     }
 
 

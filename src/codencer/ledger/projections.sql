@@ -15,7 +15,14 @@ VALUES (
 );
 
 -- name: run.advanced
-UPDATE runs SET state = json_extract(:body, '$.state'), updated_at = :at
+-- Of an older event there may be no reason.
+UPDATE runs SET
+    state = json_extract(:body, '$.state'), reason = coalesce(json_extract(:body, '$.reason'), ''),
+    updated_at = :at
+WHERE id = :run_id COLLATE BINARY;
+
+-- name: run.budgeted
+UPDATE runs SET budget = json_extract(:body, '$.budget'), updated_at = :at
 WHERE id = :run_id COLLATE BINARY;
 
 -- name: step.submitted
@@ -151,6 +158,10 @@ WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
 -- name: agent.paused
 UPDATE attempts SET
     pauses = json_insert(pauses, '$[#]', json(json_extract(:body, '$.pause'))), updated_at = :at
+WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
+
+-- name: agent.halted
+UPDATE attempts SET halt = json_extract(:body, '$.halt'), updated_at = :at
 WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
 
 -- name: agent.exited

@@ -87,6 +87,10 @@ class Queries:
         """Attempts of a step by number."""
         return [build(Attempt, row) for row in self._all("attempts", step_id=step_id)]
 
+    def attempts_of_run(self, run_id: str) -> list[Attempt]:
+        """Attempts of all steps of a run, oldest first."""
+        return [build(Attempt, row) for row in self._all("attempts_of_run", run_id=run_id)]
+
     def unfinished_attempts(self) -> list[Attempt]:
         """Attempts that have not ended, oldest first."""
         return [build(Attempt, row) for row in self._all("unfinished_attempts")]

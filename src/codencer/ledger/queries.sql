@@ -20,14 +20,14 @@ SELECT run_id, step_id FROM attempts WHERE id = :id;
 SELECT run_id, id FROM steps WHERE id = :id;
 
 -- name: run
-SELECT id, state, created_at, updated_at, project_id, conversation, planner, executor,
+SELECT id, state, reason, budget, created_at, updated_at, project_id, conversation, planner, executor,
     (SELECT count(*) FROM steps WHERE run_id = runs.id) AS steps_total,
     (SELECT count(*) FROM steps WHERE run_id = runs.id
         AND state IN (SELECT value FROM json_each(:unsettled))) AS steps_unsettled
 FROM runs WHERE id = :id;
 
 -- name: runs
-SELECT id, state, created_at, updated_at, project_id, conversation, planner, executor,
+SELECT id, state, reason, budget, created_at, updated_at, project_id, conversation, planner, executor,
     (SELECT count(*) FROM steps WHERE run_id = runs.id) AS steps_total,
     (SELECT count(*) FROM steps WHERE run_id = runs.id
         AND state IN (SELECT value FROM json_each(:unsettled))) AS steps_unsettled
@@ -60,6 +60,9 @@ SELECT * FROM attempts WHERE id = :id;
 
 -- name: attempts
 SELECT * FROM attempts WHERE step_id = :step_id ORDER BY number;
+
+-- name: attempts_of_run
+SELECT * FROM attempts WHERE run_id = :run_id ORDER BY seq;
 
 -- name: unfinished_attempts
 SELECT * FROM attempts WHERE state <> 'ended' ORDER BY seq;

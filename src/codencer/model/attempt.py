@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from codencer.model.ending import Ending, ErrorKind
+from codencer.model.ending import Ending, ErrorKind, HaltCause
 from codencer.model.launch import ExitRecord
 from codencer.model.policy import Facts, Verdict
 from codencer.model.step import StepState
@@ -18,6 +18,8 @@ __all__ = [
     "Ending",
     "ErrorKind",
     "FileChange",
+    "Halt",
+    "HaltCause",
     "HookStatus",
     "Pause",
     "Provisioning",
@@ -158,6 +160,14 @@ class Pause:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Halt:
+    """Why the bridge stopped the agent; `reason` in words for people."""
+
+    cause: HaltCause
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Attempt:
     """`tries` counts from 1 each time a person asks for the step; `fallback` is which of the step's
     fallback adapters it is by, 0 for none. It begins at the commit `begins_at`, if that is not the
@@ -193,6 +203,7 @@ class Attempt:
     fallback: int = 0
     begins_at: str | None = None
     pauses: tuple[Pause, ...] = ()
+    halt: Halt | None = None
 
     @property
     def pause(self) -> Pause | None:

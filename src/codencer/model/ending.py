@@ -17,7 +17,20 @@ class Ending(StrEnum):
     """Gone without an exit record: nobody knows what it did."""
     DECLINED = "declined"
     """It ended, and says it failed or refused."""
+    HALTED = "halted"
+    """The bridge stopped it: a budget was used up, or it left its scope."""
     SUCCEEDED = "succeeded"
+
+
+class HaltCause(StrEnum):
+    """Why the bridge stopped an agent at work."""
+
+    STEP_BUDGET = "step_budget"
+    """The step has used up more than its policy allows."""
+    RUN_BUDGET = "run_budget"
+    """Its run has used up its budget, and is to fail then."""
+    RUN_PAUSED = "run_paused"
+    """Its run has used up its budget, and is paused: the step goes on when the run does."""
 
 
 class ErrorKind(StrEnum):

@@ -19,6 +19,8 @@ class EventKind(StrEnum):
     """{labels: RunLabels}; the new run's state is `created`"""
     RUN_ADVANCED = "run.advanced"
     """{state, actor, reason}"""
+    RUN_BUDGETED = "run.budgeted"
+    """{budget: RunBudget, actor}; takes the place of the budget that the run had"""
     STEP_SUBMITTED = "step.submitted"
     """{name, title, task: TaskSpec, provenance: Provenance, frozen: FrozenSettings, base: Base,
     adapter, policy, idempotency_key, request_digest, turn}; the new step's state is `pending`; `turn`
@@ -57,6 +59,8 @@ class EventKind(StrEnum):
     """{question_id, option, actor, by: AnsweredBy}; written before the agent is told"""
     AGENT_PAUSED = "agent.paused"
     """{pause: Pause, turn}; the launch has ended, the attempt goes on with another one"""
+    AGENT_HALTED = "agent.halted"
+    """{halt: Halt}; written before the bridge stops the agent"""
     AGENT_EXITED = "agent.exited"
     """{exit: ExitRecord | null, outcome: AgentOutcome, attempt_state, step_state}"""
     SNAPSHOT_TAKEN = "snapshot.taken"

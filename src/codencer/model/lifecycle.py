@@ -46,10 +46,15 @@ _UNDER_WAY = (
 )
 
 STEP_TRANSITIONS: Mapping[StepState, frozenset[StepState]] = {
-    StepState.PENDING: frozenset({StepState.DISPATCHING, StepState.CANCELLED, StepState.FAILED_BRIDGE}),
+    # A step whose run has no budget left fails without another attempt.
+    StepState.PENDING: frozenset(
+        {StepState.DISPATCHING, StepState.CANCELLED, StepState.FAILED_BRIDGE, StepState.FAILED_TERMINAL}
+    ),
     # Every stage may end the step; otherwise it goes on to a later stage, never back.
     **{stage: frozenset(_UNDER_WAY[position + 1 :]) | _ENDS for position, stage in enumerate(_UNDER_WAY)},
-    StepState.FAILED_RETRYABLE: frozenset({StepState.DISPATCHING, StepState.CANCELLED}),
+    StepState.FAILED_RETRYABLE: frozenset(
+        {StepState.DISPATCHING, StepState.CANCELLED, StepState.FAILED_TERMINAL}
+    ),
     StepState.NEEDS_APPROVAL: frozenset(
         {*SUCCESSFUL_STATES, StepState.FAILED_TERMINAL, StepState.PENDING, StepState.CANCELLED}
     ),
@@ -102,8 +107,9 @@ _WITHOUT_VALIDATIONS: Mapping[Ending, StepState] = {
     Ending.CANCELLED: StepState.CANCELLED,
     Ending.INTERRUPTED: StepState.NEEDS_MANUAL_ATTENTION,
     Ending.DECLINED: StepState.FAILED_TERMINAL,
+    Ending.HALTED: StepState.FAILED_TERMINAL,
 }
-_RETRIED_BY_POLICY = frozenset({Ending.BROKEN, Ending.TIMED_OUT, Ending.DECLINED})
+_RETRIED_BY_POLICY = frozenset({Ending.BROKEN, Ending.TIMED_OUT, Ending.DECLINED, Ending.HALTED})
 
 
 def derive_state(

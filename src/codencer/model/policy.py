@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from codencer.model.ending import Ending, ErrorKind
+from codencer.model.ending import Ending, ErrorKind, HaltCause
 
 
 class Decision(StrEnum):
@@ -69,6 +69,8 @@ class Facts:
     """Where credentials were added, and of which kind; never what they are."""
     conflict_markers: tuple[str, ...] | None = None
     largest_file_bytes: int | None = None
+    halt: HaltCause | None = None
+    """Why the bridge stopped the agent, if that is how it ended."""
 
 
 @dataclass(frozen=True, kw_only=True)

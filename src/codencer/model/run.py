@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from codencer.model.budget import RunBudget
+
 
 class RunState(StrEnum):
     CREATED = "created"
@@ -13,6 +15,9 @@ class RunState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+
+BY_HAND = "paused"
+"""The reason of a run that a person paused, who knows why."""
 
 FINISHED_RUN_STATES = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED})
 
@@ -29,7 +34,7 @@ class RunLabels:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """`created_at` and `updated_at` are UTC microseconds since 1970."""
+    """`created_at` and `updated_at` are UTC microseconds since 1970; `reason` says why it is in its state."""
 
     id: str
     state: RunState
@@ -38,6 +43,8 @@ class Run:
     updated_at: int
     steps_total: int = 0
     steps_unsettled: int = 0
+    reason: str = ""
+    budget: RunBudget | None = None
 
     @property
     def finished(self) -> bool:

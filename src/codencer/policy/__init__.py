@@ -4,7 +4,8 @@
 enforced is refused, and a fact that could not be found out never lets an attempt continue.
 """
 
-from codencer.policy.evaluate import evaluate, globs_of, over_budget, wanted
+from codencer.policy.budget import RunSpent, exceeded, milliseconds_left, nothing_left, run_spent
+from codencer.policy.evaluate import evaluate, globs_of, has_budget, must_stop, over_budget, wanted
 from codencer.policy.load import MAX_POLICY_BYTES, Problem, check, content, load, names, parse
 from codencer.policy.retry import RetryRule, falls_over_at_once, retry_rule
 
@@ -12,15 +13,22 @@ __all__ = [
     "MAX_POLICY_BYTES",
     "Problem",
     "RetryRule",
+    "RunSpent",
     "check",
     "content",
     "evaluate",
+    "exceeded",
     "falls_over_at_once",
     "globs_of",
+    "has_budget",
     "load",
+    "milliseconds_left",
+    "must_stop",
     "names",
+    "nothing_left",
     "over_budget",
     "parse",
     "retry_rule",
+    "run_spent",
     "wanted",
 ]

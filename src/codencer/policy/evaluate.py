@@ -1,13 +1,14 @@
 """From a policy and the facts to a verdict, with the reasons. Pure.
 
 Order: fail, retry, gate, continue; the first block with a key that fired wins. An agent that did not end
-well is retried or has failed, whatever else holds. A fact that could not be found out gates where
-nothing failed or is retried; continue wants all of its keys; when no rule matched, a person is asked.
+well is retried or has failed, whatever else holds. Nothing is retried over a budget, or when nobody knows
+what was used. A fact that could not be found out gates where nothing failed or is retried; continue wants
+all of its keys; when no rule matched, a person is asked.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from codencer.model.ending import Ending
+from codencer.model.ending import Ending, HaltCause
 from codencer.model.policy import Decision, Facts, Policy, Verdict
 from codencer.policy.keys import BUDGETS, CONTINUE, FAIL, GATE, RETRY, Key
 from codencer.policy.retry import retry_rule
@@ -17,6 +18,8 @@ NO_RULE = "no_rule_matched"
 NOTHING_ELSE = "nothing_else_fired"
 ENDED_BADLY = "agent_did_not_end_well"
 USED_UP = "attempts_used_up"
+NO_BUDGET = "budget_used_up"
+RUN_PAUSED = "run_paused"
 
 ALWAYS_NEEDED = (
     "snapshot_complete",
@@ -34,14 +37,28 @@ def evaluate(policy: Policy, facts: Facts) -> Verdict:
     """Return the decision of `policy` on `facts`; the same ones always give the same verdict."""
     if failed := _fired(policy.fail_when, FAIL, facts):
         return _verdict(policy, Decision.FAIL, failed)
-    retried, most = _fired(policy.retry_when, RETRY, facts), retry_rule(policy).max_attempts
-    if retried and facts.attempts < most:
+    if facts.halt is HaltCause.RUN_PAUSED:
+        return _verdict(policy, Decision.RETRY, {RUN_PAUSED: "the step goes on when its run does"})
+    retried = _fired(policy.retry_when, RETRY, facts)
+    used_up = _used_up(policy, facts) if retried else {}
+    if retried and not used_up:
         return _verdict(policy, Decision.RETRY, retried)
-    used_up = {USED_UP: f"this was attempt {facts.attempts} of {most}"} if retried else {}
     if facts.ending is not Ending.SUCCEEDED:
         words = f"{facts.ending} ({facts.error_kind})"
         return _verdict(policy, Decision.FAIL, {ENDED_BADLY: words, **used_up})
     return _judged(policy, facts)
+
+
+def _used_up(policy: Policy, facts: Facts) -> Findings:
+    """Why there is no further attempt although a key wants one."""
+    most = retry_rule(policy).max_attempts
+    if facts.attempts >= most:
+        return {USED_UP: f"this was attempt {facts.attempts} of {most}"}
+    if over := over_budget(policy, facts):
+        return {NO_BUDGET: over}
+    needed = dict.fromkeys(fact for name, key in _on(policy) if name in BUDGETS for fact in key.needs)
+    unknown = [fact for fact in needed if getattr(facts, fact) is None]
+    return {NO_BUDGET: f"nobody knows what is left: {', '.join(unknown)}"} if unknown else {}
 
 
 def _judged(policy: Policy, facts: Facts) -> Verdict:
@@ -70,9 +87,24 @@ def globs_of(policy: Policy) -> Sequence[str]:
     return [str(each) for each in globs] if isinstance(globs, list | tuple) else []
 
 
-def over_budget(policy: Policy, facts: Facts) -> bool:
-    """Whether more was used up than `policy` allows."""
-    return bool(BUDGETS & _fired(policy.fail_when, FAIL, facts).keys())
+def over_budget(policy: Policy, facts: Facts) -> str:
+    """What was used up more than `policy` allows, in words; empty when nothing was."""
+    return _over(policy.fail_when, facts) or _over(policy.gate_when, facts)
+
+
+def must_stop(policy: Policy, facts: Facts) -> str:
+    """Why an agent at work can only fail, whatever it does from now on; empty when it may go on."""
+    return _over(policy.fail_when, facts)
+
+
+def has_budget(policy: Policy) -> bool:
+    """Whether an agent at work may come to where it can only fail."""
+    return any(_is_on(value) for name, value in policy.fail_when.items() if name in BUDGETS)
+
+
+def _over(block: Mapping[str, object], facts: Facts) -> str:
+    budgets = {name: value for name, value in block.items() if name in BUDGETS}
+    return ", ".join(f"{name}: {reason}" for name, reason in _fired(budgets, GATE, facts).items())
 
 
 def _is_on(value: object) -> bool:

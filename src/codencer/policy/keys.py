@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from codencer.model.budget import dollars
 from codencer.model.ending import Ending
 from codencer.model.policy import Facts
 from codencer.policy.values import Value
@@ -65,8 +66,8 @@ def _over(fact: str, words: str) -> Key:
 def _cost_over(facts: Facts, most: str) -> str | None:
     if facts.cost_microusd is None:
         return None
-    cost = Decimal(facts.cost_microusd) / 1_000_000
-    return _if(cost > Decimal(most), f"{cost} USD were spent, more than {most}")
+    over = Decimal(facts.cost_microusd) / 1_000_000 > Decimal(most)
+    return _if(over, f"{dollars(facts.cost_microusd)} USD were spent, more than {most}")
 
 
 def _seconds_over(facts: Facts, most: int) -> str | None:
@@ -80,6 +81,14 @@ def _at_most(facts: Facts, most: int) -> str | None:
     return _if(found is not None and found <= most, f"{found} files changed, at most {most} allowed")
 
 
+_BUDGET_KEYS: Mapping[str, Key] = {
+    "cost_usd_over": Key(value=Value.MONEY, test=_cost_over, needs=("cost_microusd",)),
+    "tokens_over": _over("tokens", "tokens were used"),
+    "agent_seconds_over": Key(value=Value.COUNT, test=_seconds_over, needs=("agent_ms",)),
+}
+BUDGETS = frozenset(_BUDGET_KEYS)
+"""Keys about what was used up: an agent that is over one does not go on, and no other one takes over."""
+
 FAIL: Mapping[str, Key] = {
     "tests_failed": _named("failed_validations", "failed"),
     "forbidden_paths_touched": _named("forbidden_paths_touched"),
@@ -87,12 +96,8 @@ FAIL: Mapping[str, Key] = {
         lambda f: _if(not f.artifacts_complete, "not all evidence could be stored")
     ),
     "timeout_count_over": _over("timeouts", "attempts met a time limit"),
-    "cost_usd_over": Key(value=Value.MONEY, test=_cost_over, needs=("cost_microusd",)),
-    "tokens_over": _over("tokens", "tokens were used"),
-    "agent_seconds_over": Key(value=Value.COUNT, test=_seconds_over, needs=("agent_ms",)),
+    **_BUDGET_KEYS,
 }
-BUDGETS = frozenset({"cost_usd_over", "tokens_over", "agent_seconds_over"})
-"""Keys of `fail_when` about what was used up: an agent that is over one does not go on after a pause."""
 
 RETRY: Mapping[str, Key] = {
     "adapter_process_failed": _switch(
@@ -145,6 +150,7 @@ GATE: Mapping[str, Key] = {
     "submodules_changed": _named("submodules"),
     "secrets_detected": _named("secrets", "added"),
     "conflict_markers_present": _named("conflict_markers", "added"),
+    **_BUDGET_KEYS,
 }
 CONTINUE: Mapping[str, Key] = {
     "all_validations_pass": _switch(

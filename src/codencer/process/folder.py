@@ -19,7 +19,7 @@ from codencer.model.codec import DecodeError, decode
 from codencer.model.launch import ExitReason, ExitRecord, LaunchStatus
 from codencer.process import groups
 from codencer.process.frames import LOG, read_failure
-from codencer.process.procfs import boot_id
+from codencer.process.procfs import boot_id, seconds_since
 
 PROTOCOL = 1
 """What the supervisor of this version speaks."""
@@ -70,6 +70,14 @@ def is_alive(folder: Path, claim: Claim | None) -> bool:
     if claim is None or claim.tombstone or claim.boot_id != boot_id():
         return False
     return not _try_lock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def seconds_claimed(folder: Path) -> float:
+    """How long ago the launch was claimed; 0 where nobody has yet, or it cannot be told."""
+    claim = read_claim(folder)
+    if claim is None or not claim.start_ticks or claim.boot_id != boot_id():
+        return 0.0
+    return seconds_since(claim.start_ticks)
 
 
 def await_release(folder: Path) -> None:

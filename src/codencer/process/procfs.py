@@ -75,6 +75,12 @@ def boot_id() -> str:
     return read_bytes("/proc/sys/kernel/random/boot_id").decode("ascii", "replace").strip()
 
 
+def seconds_since(start_ticks: int) -> float:
+    """How long ago that was, counted from boot; 0 where the system does not say."""
+    uptime = read_bytes("/proc/uptime").split()
+    return max(0.0, float(uptime[0]) - start_ticks / _TICKS_PER_SECOND) if uptime else 0.0
+
+
 def available_memory(path: str = "/proc/meminfo") -> int | None:
     """Bytes that new work can use without swapping, as the kernel estimates it; None: it does not say."""
     for line in read_bytes(path).splitlines():

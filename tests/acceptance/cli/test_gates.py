@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +59,40 @@ def test_an_approved_step_is_completed_and_can_be_landed(place: Any) -> None:
     assert place.run("land", result["step_id"]).code == 0
     assert (place.top / "src" / "a.txt").read_text() == "fixed\n"
     assert place.json("run", "finish", run)["state"] == "completed"
+
+
+def test_a_run_shows_that_a_gate_is_open_for_as_long_as_one_is(shared: Any, new_run: NewRun) -> None:
+    run = new_run()
+    one, two = gated(shared, run), gated(shared, run)
+    # A person's pause goes first, and does not hide the gates afterwards.
+    assert shared.json("run", "pause", run)["state"] == "paused"
+    resumed = shared.json("run", "resume", run)
+    assert (resumed["state"], resumed["reason"]) == ("paused_for_gate", "a gate is open")
+    assert shared.run("run", "wait", run).code == 4
+    # Other steps of the run go on meanwhile.
+    shared.json("submit", run, "--goal", "simulate: say x", "--adapter", "simulation", "--wait")
+    shared.json("gate", "approve", one["gate_id"], "--tree", one["snapshot_tree"])
+    assert run_state(shared, run) == "paused_for_gate"
+    shared.json("gate", "reject", two["gate_id"], "--note", "no")
+    assert run_state(shared, run) == "running"
+
+
+def test_a_gate_that_opens_in_a_paused_run_shows_once_it_goes_on(
+    shared: Any, new_run: NewRun, tmp_path: Path
+) -> None:
+    run, began, go = new_run(), tmp_path / "began", tmp_path / "go"
+    for pipe in (began, go):
+        os.mkfifo(pipe)
+    goal = f"simulate: run echo > {began}; read x < {go}\n{EDIT}"
+    task = {"goal": goal, "allowed_paths": ["docs/**"], "is_simulation": True}
+    step = shared.run("submit", run, "--task-json", "-", "--json", stdin=json.dumps(task)).json["id"]
+    began.read_text()
+    shared.json("run", "pause", run)
+    go.write_text("go\n")
+    assert shared.run("step", "wait", step).code == 4
+    assert run_state(shared, run) == "paused"
+    assert shared.json("run", "resume", run)["state"] == "paused_for_gate"
+    shared.json("run", "abort", run)
 
 
 def test_another_tree_or_a_second_answer_is_refused(shared: Any, new_run: NewRun) -> None:

@@ -249,8 +249,12 @@ class Client:
     def act(self, step: str, action: str, **body: object) -> Any:
         return self.ask(lambda daemon: daemon.post(path("steps", step, action), body))
 
-    def change(self, action: str) -> Any:
-        body = {"action": action}
+    def start_run(self, **budget: object) -> None:
+        body = {"id": "r", "budget": budget or None}
+        self.ask(lambda daemon: daemon.post(path("runs"), body) if not runs(daemon) else None)
+
+    def change(self, action: str, **more: object) -> Any:
+        body = {"action": action, **more}
         return self.ask(lambda daemon: daemon.call("PATCH", path("runs", "r"), body=body))
 
     def collect_garbage(self, older_than_days: int) -> Any:
@@ -268,7 +272,7 @@ class Client:
             "idempotency_key": name,
             "trust": True,
         }
-        self.ask(lambda daemon: daemon.post(path("runs"), {"id": "r"}) if not runs(daemon) else None)
+        self.start_run()
         step = self.ask(lambda daemon: daemon.post(path("runs", "r", "steps"), body))
         self.acknowledged.add(step["id"])
         return str(step["id"])

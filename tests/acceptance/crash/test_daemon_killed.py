@@ -86,6 +86,20 @@ def rested(client: Any) -> None:
     client.seen("workspace.released")
 
 
+def budgeted(client: Any) -> None:
+    """The agent uses more than its run may, is stopped, and goes on when the run is allowed more."""
+    more = client.site.folder / "more"
+    client.start_run(cost_usd="0.3")
+    waits = f"simulate: write half.txt x\nsimulate: spend 9 400000\nsimulate: run test -e {more} || sleep 60"
+    step = client.submit("budgeted", f"{waits}\n{FIXED}")
+    client.seen("step.retry_planned")
+    more.touch()
+    client.change("budget", budget={"cost_usd": "5"})
+    client.change("resume")
+    client.settled(step)
+    client.seen("workspace.released", 2)
+
+
 def landed(client: Any) -> None:
     """The outcome of a task is brought to a user who is at work, in every form."""
     site = client.site
@@ -150,6 +164,7 @@ SCENARIOS: tuple[Callable[[Any], None], ...] = (
     expired,
     tried_again,
     rested,
+    budgeted,
     landed,
     not_landed,
     asked,

@@ -1,4 +1,4 @@
-"""What an agent that talks to the daemon may do: submit and read; never trust, abort or land."""
+"""What an agent that talks to the daemon may do: submit and read; never trust, abort, land or spend more."""
 
 import sys
 from typing import Any
@@ -17,10 +17,13 @@ def test_an_agent_may_submit_and_read_and_no_more(place: Any) -> None:
         f"simulate: run cd {place.top} && {hidden} run abort inner; echo hidden=$?",
         f"simulate: run cd {place.top} && {python} trust; echo trust=$?",
         f"simulate: run cd {place.top} && {python} land latest; echo land=$?",
+        f"simulate: run cd {place.top} && {python} run budget inner --tokens none; echo budget=$?",
+        f"simulate: run cd {place.top} && {python} run resume inner; echo resume=$?",
     ]
     words = ("--goal", "\n".join(lines), "--adapter", "simulation", "--wait")
     step = place.json("submit", "outer", *words)["step_id"]
     said = place.run("step", "logs", step).out.split()
     answers = dict(each.split("=") for each in said if "=" in each and each.split("=")[1].isdigit())
-    assert answers == {"read": "0", "sub": "0", "abort": "1", "hidden": "1", "trust": "1", "land": "1"}
+    refused = ("abort", "hidden", "trust", "land", "budget", "resume")
+    assert answers == {"read": "0", "sub": "0", **dict.fromkeys(refused, "1")}
     assert place.json("run", "state", "inner")["state"] != "cancelled"

@@ -215,3 +215,25 @@ def test_a_path_that_cannot_be_a_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StorageFailed):
         Ledger.open(tmp_path / "file" / "codencer.db")
     assert sorted(os.listdir(tmp_path)) == ["codencer.db", "file"]
+
+
+def test_what_a_migration_adds_is_what_the_events_say(recorded: Path) -> None:
+    """An older ledger has the reasons of its runs in the events alone."""
+    ledger = Ledger.open(recorded)
+
+    def pause(tx: Transaction) -> None:
+        body = {"state": "paused", "actor": "x", "reason": "a long story"}
+        tx.append(EventKind.RUN_ADVANCED, body, run_id="one")
+
+    asyncio.run(ledger.write(pause))
+    ledger.close()
+    with closing(open_for_writing(recorded)) as connection:
+        for column in ("reason", "budget"):
+            connection.execute(f"ALTER TABLE runs DROP COLUMN {column}")
+        connection.execute("ALTER TABLE attempts DROP COLUMN halt; DROP INDEX attempts_of_run")
+        connection.execute("PRAGMA user_version = 4")
+    ledger = Ledger.open(recorded)
+    [run] = asyncio.run(ledger.read(Queries.runs))
+    ledger.close()
+    assert run.reason == "a long story"
+    assert verify(recorded).ok

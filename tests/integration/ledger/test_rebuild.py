@@ -49,7 +49,7 @@ def chain(path: Path) -> list[tuple[object, ...]]:
         "UPDATE steps SET state = 'completed'",
         "DELETE FROM artifacts",
         "UPDATE attempts SET snapshot = NULL, released = 0",
-        "INSERT INTO runs SELECT 'two', 99, state, '', '', '', '', 1, 1 FROM runs",
+        "INSERT INTO runs SELECT 'two', 99, state, '', '', '', '', 1, 1, '', NULL FROM runs",
     ],
 )
 def test_tables_are_derived_anew_and_the_chain_stays(path: Path, damage: str) -> None:

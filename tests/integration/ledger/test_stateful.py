@@ -20,7 +20,8 @@ from hypothesis.stateful import (
 
 from codencer.errors import CodencerError
 from codencer.ledger import Ledger, Queries, Transaction, verify
-from codencer.model.attempt import AttemptState
+from codencer.model.attempt import AttemptState, Halt, HaltCause
+from codencer.model.budget import BudgetAction, RunBudget
 from codencer.model.event import EventKind
 from codencer.model.ids import IdKind, new_id
 from codencer.model.run import RunLabels
@@ -35,6 +36,10 @@ NAMES = st.sampled_from(["a", "A", "b", "c"])
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 
 
+Told = tuple[str, str, RunBudget | None]
+"""State, reason and budget of a run."""
+
+
 class Broke(Exception):
     """Raised by a function after some of its appends."""
 
@@ -44,7 +49,7 @@ class Model:
 
     def __init__(self) -> None:
         self.events: list[EventKind] = []
-        self.runs: dict[str, str] = {}
+        self.runs: dict[str, Told] = {}
         self.steps: dict[str, dict[str, object]] = {}
         self.attempts: dict[str, dict[str, object]] = {}
 
@@ -58,7 +63,7 @@ class Model:
     def apply(self, change: Change) -> bool:
         """Return False, with nothing changed, where the ledger must refuse."""
         kind, body, ids = change
-        if kind in (EventKind.RUN_CREATED, EventKind.RUN_ADVANCED):
+        if kind in (EventKind.RUN_CREATED, EventKind.RUN_ADVANCED, EventKind.RUN_BUDGETED):
             known = self._run(kind, body, ids["run_id"])
         elif kind is EventKind.STEP_SUBMITTED:
             known = self._submit(body, ids["run_id"], ids["step_id"])
@@ -66,6 +71,10 @@ class Model:
             known = ids["attempt_id"] in self.attempts
             if known:
                 self.attempts[ids["attempt_id"]]["state"] = "ended"
+        elif kind is EventKind.AGENT_HALTED:
+            known = ids["attempt_id"] in self.attempts
+            if known:
+                self.attempts[ids["attempt_id"]]["halt"] = body["halt"]
         else:
             known = ids["step_id"] in self.steps
             if known:
@@ -75,19 +84,25 @@ class Model:
         return known
 
     def _run(self, kind: EventKind, body: dict[str, object], run_id: str) -> bool:
-        if kind is EventKind.RUN_ADVANCED:
-            allowed = run_id in self.runs
-        else:
+        if kind is EventKind.RUN_CREATED:
             allowed = run_id.lower() not in {each.lower() for each in self.runs}
+        else:
+            allowed = run_id in self.runs
         if allowed:
-            self.runs[run_id] = str(body.get("state", "created"))
+            state, reason, budget = self.runs.get(run_id, ("created", "", None))
+            given = body.get("budget")
+            self.runs[run_id] = (
+                str(body.get("state", state)),
+                str(body.get("reason", reason)),
+                given if isinstance(given, RunBudget) else budget,
+            )
         return allowed
 
     def _step(self, kind: EventKind, body: dict[str, object], ids: dict[str, str]) -> None:
         step = self.steps[ids["step_id"]]
         if kind is EventKind.ATTEMPT_STARTED:
             step.update(state="dispatching", attempts=body["number"], latest=ids["attempt_id"])
-            self.attempts[ids["attempt_id"]] = {"step": ids["step_id"], "state": "preparing"}
+            self.attempts[ids["attempt_id"]] = {"step": ids["step_id"], "state": "preparing", "halt": None}
         elif kind is EventKind.STEP_RETRIED:
             step.update(state="pending", revision=int(str(step["revision"])) + 1, summary="")
             step["feedback"] = body["feedback"]
@@ -152,9 +167,14 @@ class LedgerMachine(RuleBasedStateMachine):
     def plan_run(self, run_id: str) -> Change:
         return EventKind.RUN_CREATED, {"labels": RunLabels(planner=run_id)}, {"run_id": run_id}
 
-    @rule(target=changes, run_id=NAMES, state=st.sampled_from(["running", "paused"]))
-    def plan_advance(self, run_id: str, state: str) -> Change:
-        return EventKind.RUN_ADVANCED, {"state": state, "actor": "x", "reason": ""}, {"run_id": run_id}
+    @rule(target=changes, run_id=NAMES, state=st.sampled_from(["running", "paused"]), reason=TEXT)
+    def plan_advance(self, run_id: str, state: str, reason: str) -> Change:
+        return EventKind.RUN_ADVANCED, {"state": state, "actor": "x", "reason": reason}, {"run_id": run_id}
+
+    @rule(target=changes, run_id=NAMES, tokens=st.none() | st.integers(0, 2**53))
+    def plan_budget(self, run_id: str, tokens: int | None) -> Change:
+        body = {"budget": RunBudget(tokens=tokens, action=BudgetAction.FAIL), "actor": "x"}
+        return EventKind.RUN_BUDGETED, body, {"run_id": run_id}
 
     @rule(target=changes, run_id=NAMES, name=NAMES, title=TEXT)
     def plan_submit(self, run_id: str, name: str, title: str) -> Change:
@@ -197,7 +217,9 @@ class LedgerMachine(RuleBasedStateMachine):
             {"actor": "x", "adapter": None, "feedback": text, "step_state": "pending"},
             {"step_id": step_id},
         )
-        return multiple(*data.draw(st.permutations([started, ended, settled, retried])))
+        halt = Halt(cause=HaltCause.RUN_BUDGET, reason=text)
+        halted: Change = (EventKind.AGENT_HALTED, {"halt": halt}, {"attempt_id": attempt_id})
+        return multiple(*data.draw(st.permutations([started, ended, settled, retried, halted])))
 
     @rule(
         functions=st.lists(
@@ -262,8 +284,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
 def _everything(
     q: Queries,
-) -> tuple[dict[str, str], dict[str, dict[str, object]], dict[str, dict[str, object]], int]:
-    runs = {run.id: run.state.value for run in q.runs()}
+) -> tuple[dict[str, Told], dict[str, dict[str, object]], dict[str, dict[str, object]], int]:
+    runs: dict[str, Told] = {run.id: (run.state.value, run.reason, run.budget) for run in q.runs()}
     steps: dict[str, dict[str, object]] = {}
     attempts: dict[str, dict[str, object]] = {}
     for step in (step for run_id in runs for step in q.steps(run_id)):
@@ -280,7 +302,11 @@ def _everything(
             "feedback": step.feedback,
         }
         for attempt in q.attempts(step.id):
-            attempts[attempt.id] = {"step": attempt.step_id, "state": attempt.state.value}
+            attempts[attempt.id] = {
+                "step": attempt.step_id,
+                "state": attempt.state.value,
+                "halt": attempt.halt,
+            }
     return runs, steps, attempts, q.head()[0]
 
 

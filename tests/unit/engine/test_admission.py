@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from codencer.config import AtOnce
 from codencer.engine.admission import Admission, Waiting
+from codencer.model.run import BY_HAND
 
 
 class Hall:
@@ -16,7 +17,7 @@ class Hall:
     def __init__(self, limits: AtOnce) -> None:
         self.queue: dict[str, Waiting] = {}
         self.under_way: dict[str, Waiting] = {}
-        self.paused: set[str] = set()
+        self.paused: dict[str, str] = {}
         self.begun: list[str] = []
         self.everybody: dict[str, Waiting] = {}
         self.rules = Admission(limits=limits, queue=self.queue, under_way=self.under_way, paused=self.paused)
@@ -84,10 +85,12 @@ def test_every_reason_for_waiting_is_told() -> None:
     hall.begin()
     second, third = hall.submit("a"), hall.submit("a")
     held, based = hall.submit("p"), hall.submit("b", behind=second)
-    hall.paused.add("p")
+    hall.paused["p"] = BY_HAND
     assert hall.reason(second) == "1 of 1 attempts under way"
     assert hall.reason(third) == "queued behind 1"
     assert hall.reason(held) == "run p is paused"
+    hall.paused["p"] = "its budget is used up"
+    assert hall.reason(held) == "run p is paused: its budget is used up"
     assert hall.reason(based) == f"waiting for step {second}, whose snapshot is the base"
     assert hall.reason("s0") is None, "it is under way"
     urgent = hall.submit("c", priority=1)
@@ -116,7 +119,7 @@ def test_paused_runs_and_awaited_bases_hold_up_nobody_else() -> None:
     hall.submit("p")
     hall.submit("a", behind="s9")
     passing = hall.submit("a")
-    hall.paused.add("p")
+    hall.paused["p"] = BY_HAND
     assert hall.begin() == [passing]
     hall.paused.clear()
     assert hall.begin() == ["s0"]
@@ -151,9 +154,9 @@ def move(hall: Hall, words: tuple[object, ...]) -> None:
         case ("submit", str(run), str(adapter), int(priority)):
             hall.submit(run, adapter, priority)
         case ("pause", str(run)):
-            hall.paused.add(run)
+            hall.paused[run] = BY_HAND
         case ("resume", str(run)):
-            hall.paused.discard(run)
+            hall.paused.pop(run, None)
         case ("end", int(which)) if which < len(hall.under_way):
             del hall.under_way[list(hall.under_way)[which]]
         case _:

@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from codencer.engine.pausing import altogether, given_up, seconds_left, seconds_used
-from codencer.model.attempt import AgentOutcome, Attempt, AttemptState, Ending, ErrorKind, Pause
+from codencer.model.attempt import (
+    AgentOutcome,
+    Attempt,
+    AttemptState,
+    Ending,
+    ErrorKind,
+    Halt,
+    HaltCause,
+    Pause,
+)
 from codencer.model.launch import ExitReason, ExitRecord
 from codencer.model.step import AdapterSettings, Base, FrozenSettings, Step, StepState
 from codencer.model.task import Provenance, SourceKind, TaskSpec
@@ -84,5 +93,8 @@ def test_an_attempt_rests_until_its_next_launch(launch: str | None, resting: boo
 def test_an_agent_that_is_cancelled_while_it_rests_has_used_what_it_had() -> None:
     resting = replace(ATTEMPT, launch="agent-2")
     assert resting.pause is not None
-    outcome = altogether(resting, given_up(resting.pause))
+    outcome = altogether(resting, given_up(resting.pause, None))
     assert (outcome.ending, outcome.input_tokens, outcome.cost_microusd) == (Ending.CANCELLED, 11, 33)
+    halted = given_up(resting.pause, Halt(cause=HaltCause.RUN_BUDGET, reason="5 of 5 USD"))
+    assert halted.ending is Ending.HALTED
+    assert halted.error == "not resumed while it waited for its quota to pass: 5 of 5 USD"

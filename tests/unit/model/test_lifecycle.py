@@ -139,6 +139,8 @@ DERIVED = [
     (Ending.INTERRUPTED, RETRY, False, False, "needs_manual_attention"),
     (Ending.DECLINED, FAIL, True, False, "failed_terminal"),
     (Ending.DECLINED, None, False, False, "failed_terminal"),
+    (Ending.HALTED, FAIL, False, False, "failed_terminal"),
+    (Ending.HALTED, RETRY, False, False, "failed_retryable"),
     (Ending.SUCCEEDED, FAIL, True, False, "failed_validation"),
     (Ending.SUCCEEDED, FAIL, True, True, "failed_validation"),
     (Ending.SUCCEEDED, CONTINUE, True, False, "failed_validation"),

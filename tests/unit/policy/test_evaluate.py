@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from codencer.model.ending import Ending, ErrorKind
+from codencer.model.ending import Ending, ErrorKind, HaltCause
 from codencer.model.policy import Decision, Facts, Policy
-from codencer.policy import evaluate, globs_of, load, over_budget, wanted
+from codencer.policy import evaluate, globs_of, has_budget, load, must_stop, over_budget, wanted
 from codencer.policy import names as shipped
 from codencer.policy.evaluate import ALWAYS_NEEDED
 from codencer.policy.keys import BLOCKS, CONTINUE, FAIL, GATE
@@ -47,6 +47,11 @@ GOOD = Facts(
 )
 Broken = tuple[object, dict[str, object], str]
 """The value of a key, what of the facts makes it fire, and the reason it gives."""
+SPENT: dict[str, Broken] = {
+    "cost_usd_over": ("0.5", {"cost_microusd": 500_001}, "0.500001 USD were spent, more than 0.5"),
+    "tokens_over": (10, {"tokens": 11}, "11 tokens were used, more than 10"),
+    "agent_seconds_over": (2, {"agent_ms": 2001}, "agents worked 2.0 s, more than 2"),
+}
 FAILS: dict[str, Broken] = {
     "tests_failed": (True, {"failed_validations": ("unit",)}, "failed: unit"),
     "forbidden_paths_touched": (
@@ -60,9 +65,7 @@ FAILS: dict[str, Broken] = {
         "not all evidence could be stored",
     ),
     "timeout_count_over": (1, {"timeouts": 2}, "2 attempts met a time limit, more than 1"),
-    "cost_usd_over": ("0.5", {"cost_microusd": 500_001}, "0.500001 USD were spent, more than 0.5"),
-    "tokens_over": (10, {"tokens": 11}, "11 tokens were used, more than 10"),
-    "agent_seconds_over": (2, {"agent_ms": 2001}, "agents worked 2.0 s, more than 2"),
+    **SPENT,
 }
 GATES: dict[str, Broken] = {
     "snapshot_incomplete": (
@@ -107,6 +110,7 @@ GATES: dict[str, Broken] = {
     "submodules_changed": (True, {"submodules": ("s",)}, "changed: s"),
     "secrets_detected": (True, {"secrets": ("a:1 (key)",)}, "added: a:1 (key)"),
     "conflict_markers_present": (True, {"conflict_markers": ("a:1",)}, "added: a:1"),
+    **SPENT,
 }
 CONTINUES: dict[str, Broken] = {
     "all_validations_pass": (True, {"failed_warnings": ("lint",)}, "no validation failed"),
@@ -189,6 +193,37 @@ def test_a_budget_is_met_by_what_was_used_up_alone() -> None:
     assert over_budget(policy, replace(GOOD, cost_microusd=1_000_001))
     assert not over_budget(policy, replace(GOOD, cost_microusd=None))
     assert not over_budget(BASIC, replace(GOOD, cost_microusd=10**12))
+
+
+@pytest.mark.parametrize("block", ["fail_when", "gate_when"])
+@pytest.mark.parametrize("key", SPENT)
+def test_over_a_budget_or_without_knowing_nothing_is_retried(block: str, key: str) -> None:
+    value, over, reason = SPENT[key]
+    retrying = {"adapter_process_failed": True, "tests_failed": True}
+    policy = replace(Policy(name="p", retry_when=retrying), **{block: {key: value}})  # type: ignore[arg-type]
+    broken = replace(GOOD, ending=Ending.BROKEN, error_kind=ErrorKind.CRASH)
+    assert evaluate(policy, broken).decision is Decision.RETRY
+    assert evaluate(policy, but(broken, **over)).decision is Decision.FAIL
+    assert f"{key}: {reason}" in evaluate(policy, but(broken, **over)).reasons[-1]
+    (fact,) = over
+    unknown = evaluate(policy, but(broken, **{fact: None}))
+    assert (unknown.decision, unknown.fired[-1]) == (Decision.FAIL, "budget_used_up")
+    failed = replace(GOOD, failed_validations=("unit",))
+    expected = Decision.FAIL if block == "fail_when" else Decision.GATE
+    assert evaluate(policy, but(failed, **over)).decision is expected
+    assert evaluate(policy, but(failed, **{fact: None})).decision is Decision.GATE
+    assert bool(must_stop(policy, but(GOOD, **over))) is (block == "fail_when")
+    assert has_budget(policy) is (block == "fail_when")
+
+
+def test_an_agent_that_the_bridge_stopped_has_failed_or_goes_on_with_its_run() -> None:
+    policy = Policy(name="p", fail_when={"tokens_over": 10}, retry_when={"adapter_process_failed": True})
+    halted = replace(GOOD, ending=Ending.HALTED, error_kind=ErrorKind.LIMIT)
+    assert evaluate(policy, halted).decision is Decision.FAIL
+    for cause in HaltCause:
+        verdict = evaluate(policy, replace(halted, halt=cause))
+        assert (verdict.decision is Decision.RETRY) is (cause is HaltCause.RUN_PAUSED)
+        assert evaluate(policy, replace(halted, halt=cause, tokens=11)).decision is Decision.FAIL
 
 
 def test_nothing_wrong_continues() -> None:

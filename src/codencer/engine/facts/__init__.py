@@ -6,6 +6,6 @@ when the policy has a key for it.
 """
 
 from codencer.engine.facts.gather import Material, gather
-from codencer.engine.facts.spending import Spent, spent
+from codencer.engine.facts.spending import spent
 
-__all__ = ["Material", "Spent", "gather", "spent"]
+__all__ = ["Material", "gather", "spent"]

@@ -94,6 +94,7 @@ def gather(material: Material) -> Facts:
         secrets=content.secrets if content else None,
         conflict_markers=content.conflict_markers if content else None,
         largest_file_bytes=_largest(material) if "largest_file_bytes" in asked else None,
+        halt=attempt.halt.cause if attempt.halt and ending is Ending.HALTED else None,
     )
 
 

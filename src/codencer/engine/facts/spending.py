@@ -1,19 +1,10 @@
 """What attempts have used up together, as far as it is known. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from codencer.model.attempt import Attempt
+from codencer.model.budget import Spent
 from codencer.model.launch import ExitReason
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spent:
-    """Millionths of a dollar, tokens in and out, milliseconds of agents at work; None is unknown."""
-
-    cost_microusd: int | None
-    tokens: int | None
-    agent_ms: int | None
 
 
 def spent(attempts: Sequence[Attempt]) -> Spent:
