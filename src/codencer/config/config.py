@@ -48,6 +48,7 @@ class Config:
     max_parallel: AtOnce
     memory_floor_mb: int
     memory_cap_mb: int
+    scope_watch: str
     retention_days: int
     gate_days: int
     grace_seconds: int

@@ -79,7 +79,7 @@ def start_folder(
 def for_checkout(config: Config, checkout: Path) -> Config:
     """Return `config` with what a submission from `checkout` sees there now.
 
-    Adapters, default_adapter and default_policy are read again; all else stays.
+    Adapters, default_adapter, default_policy and scope_watch are read again; all else stays.
 
     Raises:
         InvalidInput: a file of settings is wrong.

@@ -141,6 +141,7 @@ _ALL = (
     ),
     Setting(name="memory_floor_mb", kind=Number(0, 2**24), default=0),
     Setting(name="memory_cap_mb", kind=Number(0, 2**24), default=0),
+    Setting(name="scope_watch", kind=Choice(("off", "warn", "stop")), default="off"),
     Setting(name="retention_days", kind=Number(0, 36500), default=30, project=_NEVER),
     Setting(name="gate_days", kind=Number(0, 36500), default=0, project=_NEVER),
     Setting(name="grace_seconds", kind=Number(0, 3600), default=10),
@@ -158,5 +159,5 @@ _ALL = (
 
 SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _ALL}
 
-PER_SUBMISSION = ("default_adapter", "default_policy")
+PER_SUBMISSION = ("default_adapter", "default_policy", "scope_watch")
 """Read again, with the adapters, from the caller's checkout at every submission."""

@@ -20,9 +20,10 @@ from codencer.engine.layout import launch_number
 from codencer.engine.metering import metered
 from codencer.engine.pausing import altogether, given_up, rest, seconds_used
 from codencer.engine.rooms import Trip
+from codencer.engine.scope_watch import note_before, scoped
 from codencer.engine.transcript import read_outcome
 from codencer.errors import CodencerError
-from codencer.model.attempt import AgentOutcome, Attempt, AttemptState, Ending, ErrorKind
+from codencer.model.attempt import AgentOutcome, Attempt, AttemptState, Ending, ErrorKind, HaltCause
 from codencer.model.event import EventKind
 from codencer.model.launch import ExitReason, ExitRecord
 from codencer.model.ports import Adapter, TwoWayAdapter
@@ -76,7 +77,7 @@ async def _see_through(trip: Trip, adapter: Adapter) -> tuple[Path, ExitRecord |
         folder = folder or await _launch(trip, adapter)
         await _note_start(trip, folder)
         marker = marker_of(trip, folder)
-        async with metered(trip, adapter, folder):
+        async with metered(trip, adapter, folder), scoped(trip, folder):
             if isinstance(adapter, TwoWayAdapter):
                 record = await attend(trip, adapter, folder, marker)
             else:
@@ -114,6 +115,7 @@ async def _launch(trip: Trip, adapter: Adapter) -> Path:
         version, order = await asyncio.to_thread(_probe_and_order, trip, adapter, name)
     except (CodencerError, OSError) as problem:
         raise LaunchRefused from problem
+    await asyncio.to_thread(note_before, trip)
     body = {"launch": name, "adapter_version": version, "trust_level": "plain"}
     await trip.record((EventKind.AGENT_LAUNCHING, body))
     folder = trip.rooms.layout.launch(attempt.id, name)
@@ -145,7 +147,8 @@ def stopped(attempt: Attempt, record: ExitRecord | None, outcome: AgentOutcome) 
     if attempt.halt is None or not by_us:
         return outcome
     error = f"{attempt.adapter} was stopped: {attempt.halt.reason}"
-    return replace(outcome, ending=Ending.HALTED, error_kind=ErrorKind.LIMIT, error=error)
+    kind = ErrorKind.PERMISSION_DENIED if attempt.halt.cause is HaltCause.SCOPE else ErrorKind.LIMIT
+    return replace(outcome, ending=Ending.HALTED, error_kind=kind, error=error)
 
 
 def _broken(problem: str) -> AgentOutcome:

@@ -53,6 +53,10 @@ class Layout:
         """The note of what lay in the workspace before the agent saw it."""
         return self.attempt_folder(attempt_id) / "provisioned.json"
 
+    def scope(self, attempt_id: str) -> Path:
+        """The note of what was out of scope before the agent began."""
+        return self.attempt_folder(attempt_id) / "scope.json"
+
     def exchange(self, attempt_id: str) -> Path:
         """What agent and bridge hand each other: the task, the prompt, the result fragment."""
         return self.attempt_folder(attempt_id) / "exchange"

@@ -82,7 +82,8 @@ async def _over(trip: Trip, adapter: Adapter, folder: Path) -> Halt:
                 await asyncio.wait_for(trip.spending.wait(), look.seconds)
             except TimeoutError:
                 continue
-        await asyncio.sleep(LAST_WORDS_SECONDS)
+        if listening is not None:
+            await asyncio.wait({listening}, timeout=LAST_WORDS_SECONDS)
         return look.halt
     finally:
         if listening is not None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from codencer.globs import Globs
+from codencer.engine.scope import Scope
 from codencer.model.dialogue import ALLOWING, REFUSING, PermissionRequest, narrowest
 from codencer.model.step import Approvals
 from codencer.model.task import TaskSpec
@@ -53,14 +53,10 @@ def refuse(request: PermissionRequest) -> Answer:
 
 def in_scope(paths: Iterable[str], task: TaskSpec, workspace: Path) -> bool:
     """Whether these are files that the task may change; no paths at all are out of scope."""
-    allowed = Globs(task.allowed_paths) if task.allowed_paths else None
-    forbidden = Globs(task.forbidden_paths)
+    scope = Scope(task)
     top = os.path.realpath(workspace)
     inside = [_inside(top, path) for path in paths]
-    return bool(inside) and all(
-        path is not None and (allowed is None or allowed.matches(path)) and not forbidden.matches(path)
-        for path in inside
-    )
+    return bool(inside) and all(path is not None and not scope.breaks(path) for path in inside)
 
 
 def _inside(top: str, path: str) -> bytes | None:

@@ -15,6 +15,8 @@ from codencer.model.result import AgentResult, PolicyResult, ResultSpec
 from codencer.model.step import Step, StepState
 from codencer.model.validation import ValidationResult
 
+MOST_SHOWN = 10
+"""Paths that a warning names; the record of the attempt has more."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ASKS_A_PERSON = frozenset({StepState.NEEDS_APPROVAL, StepState.NEEDS_MANUAL_ATTENTION})
 
@@ -109,8 +111,14 @@ def _warnings(attempt: Attempt) -> tuple[str, ...]:
     seen = list(attempt.outcome.warnings) if attempt.outcome else []
     if _claims_without_work(attempt):
         seen.append("the agent ended as if it were done, and changed no file")
+    if attempt.scope.paths:
+        seen.append(f"changed out of its scope while the agent was at work: {_few(attempt.scope.paths)}")
+    if attempt.scope.problem:
+        seen.append(f"the watch over its scope did not see everything: {attempt.scope.problem}")
     if attempt.halt:
-        seen.append(f"the bridge stopped the agent: {attempt.halt.reason}")
+        by_itself = attempt.outcome is not None and attempt.outcome.ending is not Ending.HALTED
+        how = "had ended when the bridge was about to stop it" if by_itself else "was stopped by the bridge"
+        seen.append(f"the agent {how}: {attempt.halt.reason}")
     if attempt.snapshot:
         seen += [f"not in the snapshot: {problem}" for problem in attempt.snapshot.problems]
     seen += [
@@ -122,6 +130,11 @@ def _warnings(attempt: Attempt) -> tuple[str, ...]:
         seen += [f"left running, killed: {each.name} ({each.pid})" for each in attempt.exit.killed]
         seen += [f"could not be killed: {each.name} ({each.pid})" for each in attempt.exit.survivors]
     return tuple(seen)
+
+
+def _few(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - MOST_SHOWN} more" if len(paths) > MOST_SHOWN else ""
+    return f"{', '.join(paths[:MOST_SHOWN])}{more}"
 
 
 def _claims_without_work(attempt: Attempt) -> bool:

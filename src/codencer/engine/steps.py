@@ -25,7 +25,15 @@ from codencer.model.event import EventKind
 from codencer.model.ids import IdKind, check_name, new_id
 from codencer.model.lifecycle import advance
 from codencer.model.run import RunLabels
-from codencer.model.step import SUCCESSFUL_STATES, AdapterSettings, Base, FrozenSettings, Step, StepState
+from codencer.model.step import (
+    SUCCESSFUL_STATES,
+    AdapterSettings,
+    Base,
+    FrozenSettings,
+    ScopeWatch,
+    Step,
+    StepState,
+)
 from codencer.model.task import TaskSpec
 from codencer.workspace.git import read_settings
 from codencer.workspace.overlay import capture
@@ -144,6 +152,7 @@ def _freeze(
         grace_seconds=project.grace_seconds,
         max_output_bytes=project.max_output_bytes,
         memory_cap_mb=project.memory_cap_mb,
+        scope_watch=ScopeWatch(project.scope_watch),
         overlays=_capture_overlays(rooms, task, repository),
         priority=_priority(submission),
         fallbacks=fallbacks,

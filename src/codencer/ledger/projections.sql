@@ -160,6 +160,10 @@ UPDATE attempts SET
     pauses = json_insert(pauses, '$[#]', json(json_extract(:body, '$.pause'))), updated_at = :at
 WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
 
+-- name: scope.watched
+UPDATE attempts SET scope = json_extract(:body, '$.report'), updated_at = :at
+WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;
+
 -- name: agent.halted
 UPDATE attempts SET halt = json_extract(:body, '$.halt'), updated_at = :at
 WHERE id = :attempt_id AND step_id = :step_id AND run_id = :run_id;

@@ -23,6 +23,7 @@ __all__ = [
     "HookStatus",
     "Pause",
     "Provisioning",
+    "ScopeReport",
     "Snapshot",
 ]
 
@@ -168,6 +169,17 @@ class Halt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScopeReport:
+    """What the watch over an agent's scope has seen: paths it changed outside of it, as git quotes them.
+
+    `problem` says why it sees less than everything; the diff is judged in any case.
+    """
+
+    paths: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Attempt:
     """`tries` counts from 1 each time a person asks for the step; `fallback` is which of the step's
     fallback adapters it is by, 0 for none. It begins at the commit `begins_at`, if that is not the
@@ -204,6 +216,7 @@ class Attempt:
     begins_at: str | None = None
     pauses: tuple[Pause, ...] = ()
     halt: Halt | None = None
+    scope: ScopeReport = ScopeReport()
 
     @property
     def pause(self) -> Pause | None:

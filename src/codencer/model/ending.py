@@ -31,6 +31,8 @@ class HaltCause(StrEnum):
     """Its run has used up its budget, and is to fail then."""
     RUN_PAUSED = "run_paused"
     """Its run has used up its budget, and is paused: the step goes on when the run does."""
+    SCOPE = "scope"
+    """It changed a path that its task does not allow, or forbids."""
 
 
 class ErrorKind(StrEnum):

@@ -59,6 +59,8 @@ class EventKind(StrEnum):
     """{question_id, option, actor, by: AnsweredBy}; written before the agent is told"""
     AGENT_PAUSED = "agent.paused"
     """{pause: Pause, turn}; the launch has ended, the attempt goes on with another one"""
+    SCOPE_WATCHED = "scope.watched"
+    """{report: ScopeReport}; takes the place of the one before"""
     AGENT_HALTED = "agent.halted"
     """{halt: Halt}; written before the bridge stops the agent"""
     AGENT_EXITED = "agent.exited"

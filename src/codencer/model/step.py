@@ -93,6 +93,15 @@ class Approvals(StrEnum):
     DENY = "deny"
 
 
+class ScopeWatch(StrEnum):
+    """What happens as soon as an agent at work changes something that its task does not allow."""
+
+    OFF = "off"
+    """Nothing: what is left in the end is judged."""
+    WARN = "warn"
+    STOP = "stop"
+
+
 @dataclass(frozen=True, kw_only=True)
 class AdapterSettings:
     """One `[adapters.NAME]` table: a command of the user's own, or settings of a built-in.
@@ -135,6 +144,7 @@ class FrozenSettings:
     grace_seconds: int = 10
     max_output_bytes: int = 2 * 1024**3
     memory_cap_mb: int = 0
+    scope_watch: ScopeWatch = ScopeWatch.OFF
     priority: int = 0
     fallbacks: tuple[AdapterSettings, ...] = ()
     policy: Policy | None = None

@@ -100,6 +100,14 @@ def budgeted(client: Any) -> None:
     client.seen("workspace.released", 2)
 
 
+def strayed(client: Any) -> None:
+    """An agent leaves its scope, and is stopped for it at once."""
+    (client.site.top / ".codencer" / "config.toml").write_text('scope_watch = "stop"\n')
+    goal = "simulate: write docs/a.txt x\nsimulate: write code.txt fixed\nsimulate: sleep 60"
+    client.settled(client.submit("strayed", goal, allowed_paths=["docs/**"]))
+    client.seen("workspace.released")
+
+
 def landed(client: Any) -> None:
     """The outcome of a task is brought to a user who is at work, in every form."""
     site = client.site
@@ -165,6 +173,7 @@ SCENARIOS: tuple[Callable[[Any], None], ...] = (
     tried_again,
     rested,
     budgeted,
+    strayed,
     landed,
     not_landed,
     asked,

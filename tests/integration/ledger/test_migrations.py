@@ -230,7 +230,9 @@ def test_what_a_migration_adds_is_what_the_events_say(recorded: Path) -> None:
     with closing(open_for_writing(recorded)) as connection:
         for column in ("reason", "budget"):
             connection.execute(f"ALTER TABLE runs DROP COLUMN {column}")
-        connection.execute("ALTER TABLE attempts DROP COLUMN halt; DROP INDEX attempts_of_run")
+        for column in ("halt", "scope"):
+            connection.execute(f"ALTER TABLE attempts DROP COLUMN {column}")
+        connection.execute("DROP INDEX attempts_of_run")
         connection.execute("PRAGMA user_version = 4")
     ledger = Ledger.open(recorded)
     [run] = asyncio.run(ledger.read(Queries.runs))

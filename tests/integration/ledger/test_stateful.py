@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from codencer.errors import CodencerError
 from codencer.ledger import Ledger, Queries, Transaction, verify
-from codencer.model.attempt import AttemptState, Halt, HaltCause
+from codencer.model.attempt import AttemptState, Halt, HaltCause, ScopeReport
 from codencer.model.budget import BudgetAction, RunBudget
 from codencer.model.event import EventKind
 from codencer.model.ids import IdKind, new_id
@@ -71,10 +71,11 @@ class Model:
             known = ids["attempt_id"] in self.attempts
             if known:
                 self.attempts[ids["attempt_id"]]["state"] = "ended"
-        elif kind is EventKind.AGENT_HALTED:
+        elif kind in (EventKind.AGENT_HALTED, EventKind.SCOPE_WATCHED):
             known = ids["attempt_id"] in self.attempts
             if known:
-                self.attempts[ids["attempt_id"]]["halt"] = body["halt"]
+                key = "halt" if kind is EventKind.AGENT_HALTED else "scope"
+                self.attempts[ids["attempt_id"]][key] = next(iter(body.values()))
         else:
             known = ids["step_id"] in self.steps
             if known:
@@ -102,7 +103,12 @@ class Model:
         step = self.steps[ids["step_id"]]
         if kind is EventKind.ATTEMPT_STARTED:
             step.update(state="dispatching", attempts=body["number"], latest=ids["attempt_id"])
-            self.attempts[ids["attempt_id"]] = {"step": ids["step_id"], "state": "preparing", "halt": None}
+            self.attempts[ids["attempt_id"]] = {
+                "step": ids["step_id"],
+                "state": "preparing",
+                "halt": None,
+                "scope": ScopeReport(),
+            }
         elif kind is EventKind.STEP_RETRIED:
             step.update(state="pending", revision=int(str(step["revision"])) + 1, summary="")
             step["feedback"] = body["feedback"]
@@ -219,7 +225,9 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         halt = Halt(cause=HaltCause.RUN_BUDGET, reason=text)
         halted: Change = (EventKind.AGENT_HALTED, {"halt": halt}, {"attempt_id": attempt_id})
-        return multiple(*data.draw(st.permutations([started, ended, settled, retried, halted])))
+        report = ScopeReport(paths=(text,), problem=text)
+        watched: Change = (EventKind.SCOPE_WATCHED, {"report": report}, {"attempt_id": attempt_id})
+        return multiple(*data.draw(st.permutations([started, ended, settled, retried, halted, watched])))
 
     @rule(
         functions=st.lists(
@@ -306,6 +314,7 @@ def _everything(
                 "step": attempt.step_id,
                 "state": attempt.state.value,
                 "halt": attempt.halt,
+                "scope": attempt.scope,
             }
     return runs, steps, attempts, q.head()[0]
 

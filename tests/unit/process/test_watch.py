@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codencer.errors import NotFound
-from codencer.process import watch
+from codencer.process import inotify, watch
 
 pytestmark = pytest.mark.anyio
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """With inotify, and as on a system that has none."""
     if request.param == "polled":
-        monkeypatch.setattr(watch, "_LIBC", object())
+        monkeypatch.setattr(inotify, "_LIBC", object())
         monkeypatch.setattr(watch, "POLL_SECONDS", 0.02)
     return str(request.param)
 
@@ -85,7 +85,7 @@ async def test_many_followers_share_one_instance(tmp_path: Path) -> None:
         for log in logs:
             await asyncio.to_thread(append(log))
         await asyncio.gather(*tasks)
-    assert watch._watchers == {}
+    assert inotify._watchers == {}
     assert len(set(os.listdir("/proc/self/fd")) - before) <= 1
 
 
@@ -104,13 +104,13 @@ async def test_a_follower_that_is_cancelled_leaves_nothing(tmp_path: Path, way: 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert watch._watchers == {}
+    assert inotify._watchers == {}
 
 
 async def test_no_such_file(tmp_path: Path, way: str) -> None:
     with pytest.raises(NotFound, match="cannot be watched"):
         await anext(watch.changed(tmp_path / "missing"))
-    assert watch._watchers == {}
+    assert inotify._watchers == {}
 
 
 async def test_a_deleted_file_harms_nobody(tmp_path: Path) -> None:
@@ -124,4 +124,4 @@ async def test_a_deleted_file_harms_nobody(tmp_path: Path) -> None:
         await asyncio.wait_for(anext(looks), 5)
         await asyncio.to_thread(append(other))
         await asyncio.wait_for(anext(others), 5)
-    assert watch._watchers == {}
+    assert inotify._watchers == {}

@@ -8,6 +8,7 @@ from typing import Final
 from codencer.engine.facts.content import Content, read_content
 from codencer.engine.facts.kinds import is_ci, is_dependency, is_generated, is_migration
 from codencer.engine.facts.spending import spent
+from codencer.engine.scope import Scope
 from codencer.errors import CodencerError
 from codencer.globs import Globs
 from codencer.model.artifact import Artifact
@@ -60,11 +61,12 @@ def gather(material: Material) -> Facts:
     asked = wanted(material.policy)
     content = _content(material) if asked & {"secrets", "conflict_markers"} else None
     used = spent((*material.before, attempt))
+    scope = Scope(step.task)
     return Facts(
         snapshot_complete=snapshot.complete if snapshot else None,
         changed_files=len(changes) if changes is not None else None,
-        forbidden_paths_touched=_touching(changes, _forbidden(step)),
-        paths_outside_scope=_touching(changes, _outside(step)),
+        forbidden_paths_touched=_touching(changes, scope.forbids),
+        paths_outside_scope=_touching(changes, scope.leaves_out),
         protected_paths_changed=_named(snapshot.protected_changed) if snapshot else None,
         failed_validations=_failed(material.results, Severity.ERROR, ending),
         failed_warnings=_failed(material.results, Severity.WARNING, ending),
@@ -135,18 +137,6 @@ def _has_other_mode(change: FileChange) -> bool:
     before, after = change.old_mode, change.new_mode
     changed = before != after and {before, after} <= _FILES
     return changed or (change.status == "A" and after == "100755")
-
-
-def _forbidden(step: Step) -> Callable[[str], bool]:
-    return Globs(step.task.forbidden_paths).matches
-
-
-def _outside(step: Step) -> Callable[[str], bool]:
-    """Paths that no allowed glob matches; without allowed globs all are inside."""
-    if not step.task.allowed_paths:
-        return lambda _path: False
-    globs = Globs(step.task.allowed_paths)
-    return lambda path: not globs.matches(path)
 
 
 def _matching(changes: Sequence[FileChange] | None, globs: Sequence[str]) -> tuple[str, ...] | None:

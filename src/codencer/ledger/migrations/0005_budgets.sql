@@ -1,4 +1,4 @@
--- Budgets of runs, why a run is in its state, and agents that the bridge stopped.
+-- Budgets of runs, why a run is in its state, and agents that the bridge watched or stopped.
 
 ALTER TABLE runs ADD COLUMN reason TEXT NOT NULL DEFAULT '';
 ALTER TABLE runs ADD COLUMN budget TEXT;
@@ -8,4 +8,5 @@ UPDATE runs SET reason = coalesce((
 ), '');
 
 ALTER TABLE attempts ADD COLUMN halt TEXT;
+ALTER TABLE attempts ADD COLUMN scope TEXT NOT NULL DEFAULT '{}';
 CREATE INDEX attempts_of_run ON attempts (run_id, seq);
