@@ -1,7 +1,8 @@
 """What an agent may not do: consent, or end and take work in its user's name.
 
 The kernel names the process at the other end of the Unix socket. One that descends from a supervisor,
-or carries the marker of an attempt, may submit and read; it may not trust, abort or land.
+or carries the marker of an attempt, may submit and read, and nothing else: not decide about gates or
+questions, nor trust, land, or change what other runs and steps do.
 """
 
 import asyncio

@@ -31,13 +31,6 @@ class RunAction(StrEnum):
     """Give it another one."""
 
 
-_NOT_FOR_AGENTS = {
-    RunAction.ABORT: "abort a run",
-    RunAction.RESUME: "resume a run",
-    RunAction.BUDGET: "change what a run may use up",
-}
-
-
 @dataclass(frozen=True, kw_only=True)
 class StartRun:
     """Without an `id` one is chosen; the labels are free text to filter by.
@@ -129,9 +122,10 @@ def _add_runs(routes: APIRouter, engine: Engine) -> None:
         run: Address, request: Request, given: Annotated[ChangeRun, Depends(body(ChangeRun))]
     ) -> Response:
         """Abort, finish, pause or resume a run, or give it another budget."""
-        if (refused := _NOT_FOR_AGENTS.get(given.action)) is not None:
-            await refuse_from_attempt(request, refused)
-        if (given.action is RunAction.BUDGET) != (given.budget is not None):
+        budget = given.action is RunAction.BUDGET
+        what = "change what a run may use up" if budget else f"{given.action} a run"
+        await refuse_from_attempt(request, what)
+        if budget != (given.budget is not None):
             raise InvalidInput("a budget goes with the action budget, and with no other")
         if given.budget is not None:
             changed = await engine.set_budget(run, given.budget, actor(request))

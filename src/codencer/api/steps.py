@@ -167,13 +167,15 @@ def _add_changing(routes: APIRouter, engine: Engine) -> None:
         step: Address, request: Request, _: Annotated[Nothing, Depends(body(Nothing))]
     ) -> Response:
         """Stop a step; its work so far is kept as a snapshot."""
+        await refuse_from_attempt(request, "cancel a step")
         return answer(step_view(await engine.cancel(step, actor(request))))
 
     @routes.post("/steps/{step}/retry", responses=one(StepView), openapi_extra=takes(Retry))
     async def retry(
         step: Address, request: Request, given: Annotated[Retry, Depends(body(Retry))]
     ) -> Response:
-        """Queue a settled step for another attempt."""
+        """Queue a settled step for another attempt; a gate it has is void then, so no agent may."""
+        await refuse_from_attempt(request, "try a step again")
         again = await engine.retry(
             step, actor(request), adapter=given.adapter, feedback=given.feedback, force=given.force
         )
