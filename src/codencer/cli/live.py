@@ -31,6 +31,7 @@ _STAGES = {
     "question.asked": "waits for an answer",
     "question.answered": "agent at work",
     "agent.paused": "waiting for the agent's quota",
+    "agent.halted": "stopping the agent",
     "agent.exited": "collecting",
     "snapshot.taken": "validating",
     "policy.decided": "deciding",

@@ -11,6 +11,9 @@ from codencer.client.daemon import Daemon, path
 from codencer.client.events import Seen
 from codencer.client.wait import wait_for_step
 
+MOST_SHOWN = 10
+"""Paths of a longer list, the newest ones."""
+
 
 def settle(face: Face, daemon: Daemon, step_id: str, timeout: float | None = None) -> dict[str, Any]:
     """Return the step once it is settled, with a live line on a terminal; any address will do.
@@ -24,10 +27,11 @@ def settle(face: Face, daemon: Daemon, step_id: str, timeout: float | None = Non
 
     def tell(seen: Seen) -> None:
         tell_asked(face, daemon, seen)
+        tell_strayed(face, seen)
 
     try:
         if not sys.stderr.isatty():
-            kinds = ("question.asked",)
+            kinds = ("question.asked", "scope.watched", "agent.halted")
             return wait_for_step(daemon, step_id, timeout=timeout, watch=tell, kinds=kinds, away=away)
         from codencer.cli.live import StatusLine
 
@@ -46,6 +50,18 @@ def tell_asked(face: Face, daemon: Daemon, seen: Seen) -> None:
         if each["id"] == asked and each["state"] == "open":
             face.hint(f"its agent asks: {each['text']}")
             face.hint(f"to answer: codencer step answer {step} allow|deny --question {asked}")
+
+
+def tell_strayed(face: Face, seen: Seen) -> None:
+    """Say that the agent left its scope, or why it is stopped."""
+    if seen.kind == "scope.watched":
+        report = seen.record["body"]["report"]
+        if report["paths"]:
+            face.hint(f"its agent changed out of its scope: {', '.join(report['paths'][-MOST_SHOWN:])}")
+        if report["problem"]:
+            face.hint(f"the watch over its scope does not see everything: {report['problem']}")
+    elif seen.kind == "agent.halted":
+        face.hint(f"its agent is stopped: {seen.record['body']['halt']['reason']}")
 
 
 def interrupted(face: Face, what: str, command: str, identifier: str) -> NoReturn:

@@ -33,6 +33,8 @@ def test_an_agent_that_touches_a_forbidden_file_is_stopped_with_all_it_started(
     assert (done.code, done.json["state"]) == (2, "failed_terminal"), done
     result = done.json
     reason = "it left its scope: keys.pem (forbidden_paths)"
+    assert "its agent changed out of its scope: keys.pem" in done.err
+    assert f"its agent is stopped: {reason}" in done.err
     assert result["summary"] == f"stray was stopped: {reason}"
     assert result["warnings"][0] == "changed out of its scope while the agent was at work: keys.pem"
     assert result["agent"]["error_kind"] == "permission_denied"
