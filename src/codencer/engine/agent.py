@@ -20,7 +20,7 @@ from codencer.engine.layout import launch_number
 from codencer.engine.metering import metered
 from codencer.engine.pausing import altogether, given_up, rest, seconds_used
 from codencer.engine.rooms import Trip
-from codencer.engine.scope_watch import note_before, scoped
+from codencer.engine.scope_watch import is_watched, note_before, scoped
 from codencer.engine.transcript import read_outcome
 from codencer.errors import CodencerError
 from codencer.model.attempt import AgentOutcome, Attempt, AttemptState, Ending, ErrorKind, HaltCause
@@ -115,7 +115,8 @@ async def _launch(trip: Trip, adapter: Adapter) -> Path:
         version, order = await asyncio.to_thread(_probe_and_order, trip, adapter, name)
     except (CodencerError, OSError) as problem:
         raise LaunchRefused from problem
-    await asyncio.to_thread(note_before, trip)
+    if is_watched(trip):
+        await asyncio.to_thread(note_before, trip)
     body = {"launch": name, "adapter_version": version, "trust_level": "plain"}
     await trip.record((EventKind.AGENT_LAUNCHING, body))
     folder = trip.rooms.layout.launch(attempt.id, name)

@@ -154,6 +154,13 @@ def _plus(one: Spent, other: Spent) -> Spent:
 
 async def _listen(trip: Trip, adapter: Adapter, folder: Path) -> None:
     """Count what the agent says of its usage, from the beginning of its output on."""
+    try:
+        await _count_usage(trip, adapter, folder)
+    except Exception:
+        log.exception("an agent's usage is not read", event_name="budget.unheard", attempt=trip.attempt.id)
+
+
+async def _count_usage(trip: Trip, adapter: Adapter, folder: Path) -> None:
     two_way = isinstance(adapter, TwoWayAdapter)
     path = folder / (LOG if two_way else "stdout")
     parser: Listens = Framed(adapter.parser()) if two_way else adapter.parser()

@@ -48,7 +48,7 @@ def is_watched(trip: Trip) -> bool:
 def note_before(trip: Trip) -> None:
     """Write down once what is out of scope before an agent was started in this attempt. Blocks."""
     note = trip.rooms.layout.scope(trip.attempt.id)
-    if not is_watched(trip) or note.exists():
+    if note.exists():
         return
     try:
         found = _strays(trip, changed_paths(_git(trip)))
