@@ -6,6 +6,7 @@ taken for a part of the task. What is left out on purpose (hidden validations) n
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from codencer.adapters.lines import printable
 
@@ -70,15 +71,18 @@ def report(before: Before) -> list[str]:
     return [section for section in sections if section]
 
 
-def resumption(before: Before, feedback: str) -> str:
-    """The whole prompt for the agent of that attempt, whose conversation goes on."""
+def resumption(before: Before, feedback: str, workspace: Path) -> str:
+    """The whole prompt for the agent of that attempt, whose conversation goes on.
+
+    It is told its workspace, because all paths that it remembers lead into the one before.
+    """
     if before.kept:
         where = "a fresh checkout of what you left at the end: your changes are there."
     else:
         where = "a fresh checkout of the base: your earlier changes are not there."
     sections = [
         f"This conversation goes on in another attempt at the same task. {_verdict(before)}",
-        f"You are in a new workspace, {where}",
+        f"You are in a new workspace, {workspace}, {where}",
         "The task, its limits and its checks are as before. Do it again, and mend what was wrong.",
         *_checks(before),
         f"## Feedback\n\n{feedback.strip()}" if feedback.strip() else "",

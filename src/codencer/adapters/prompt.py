@@ -7,23 +7,28 @@ earlier attempt goes on knows the task, and is told what happened since instead.
 
 import shlex
 from collections.abc import Iterable
+from pathlib import Path
 
 from codencer.adapters.before import Before, report, resumption
 from codencer.model.task import Severity, TaskSpec, ValidationSpec
 
 
 def build_prompt(
-    task: TaskSpec, feedback: str | None = None, before: Before | None = None, *, resumed: bool = False
+    task: TaskSpec,
+    feedback: str | None = None,
+    before: Before | None = None,
+    *,
+    resumed_in: Path | None = None,
 ) -> str:
     """Return the whole text for the agent.
 
     Args:
         feedback: a person's or planner's words about the attempt before this one.
         before: what is known of an earlier attempt.
-        resumed: the agent remembers that attempt, because its conversation goes on.
+        resumed_in: the workspace of an agent that remembers that attempt, because its conversation goes on.
     """
-    if resumed and before is not None:
-        return resumption(before, feedback or "")
+    if resumed_in is not None and before is not None:
+        return resumption(before, feedback or "", resumed_in)
     told = [each for each in task.validations if not each.hidden]
     protected = dict.fromkeys(glob for each in told for glob in each.protected_paths)
     sections = [

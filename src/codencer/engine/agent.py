@@ -64,8 +64,16 @@ async def run_agent(trip: Trip) -> None:
     ):
         return
     if trip.cancelled:
-        outcome = replace(outcome, ending=Ending.CANCELLED, error="cancelled while the agent was running")
+        outcome = _cancelled(outcome, record)
     await _conclude(trip, record, outcome)
+
+
+def _cancelled(outcome: AgentOutcome, record: ExitRecord | None) -> AgentOutcome:
+    """The outcome of an agent whose step is cancelled. What it says of being stopped is no error."""
+    stopped = record is not None and record.reason is ExitReason.STOPPED
+    kind = ErrorKind.NONE if stopped else outcome.error_kind
+    error = "cancelled while the agent was running"
+    return replace(outcome, ending=Ending.CANCELLED, error_kind=kind, error=error)
 
 
 async def _see_through(trip: Trip, adapter: Adapter) -> tuple[Path, ExitRecord | None] | None:
@@ -133,11 +141,13 @@ def _probe_and_order(trip: Trip, adapter: Adapter, name: str) -> tuple[str, Orde
 
 
 async def _note_start(trip: Trip, folder: Path) -> None:
-    """Record that the agent runs, unless it is recorded or never came to it."""
-    if trip.attempt.state is not AttemptState.PREPARING:
-        return
+    """Wait until the agent runs, and record that unless it is recorded or never came to it.
+
+    Of an attempt that goes on after a pause it is recorded already, but whoever speaks with its agent
+    has to wait for it all the same.
+    """
     pid = await trip.rooms.launcher.started(folder)
-    if pid is not None:
+    if pid is not None and trip.attempt.state is AttemptState.PREPARING:
         moved = trip.moved(AttemptState.RUNNING, StepState.RUNNING)
         await trip.record((EventKind.AGENT_STARTED, {"pid": pid, **moved}))
 

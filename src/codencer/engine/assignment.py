@@ -64,11 +64,13 @@ def assignment_of(trip: Trip) -> Assignment:
     """What the agent of this attempt is told; the same whenever it is asked, and nothing is written."""
     step, attempt, layout = trip.step, trip.attempt, trip.rooms.layout
     exchange, continuation = layout.exchange(attempt.id), trip.continuation
-    session = continuation.session_id
+    session, workspace = continuation.session_id, layout.workspace(attempt.id)
     new = Assignment(
         task=_told(step.task),
-        prompt=build_prompt(step.task, attempt.feedback, continuation.before, resumed=session is not None),
-        workspace=layout.workspace(attempt.id),
+        prompt=build_prompt(
+            step.task, attempt.feedback, continuation.before, resumed_in=workspace if session else None
+        ),
+        workspace=workspace,
         task_file=exchange / "task.json",
         prompt_file=exchange / "prompt.txt",
         result_file=exchange / RESULT,

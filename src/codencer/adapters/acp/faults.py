@@ -22,7 +22,14 @@ _STATUS = re.compile(
 _WORDS = (
     (ErrorKind.AUTH, r"authenticat|unauthori[sz]ed|api[ _-]?key|not (?:logged|signed) in"),
     (ErrorKind.QUOTA, r"quota|rate[ _-]?limit|usage limit|billing|out of credit|payment"),
-    (ErrorKind.OVERLOAD, r"overload|unavailable|server[ _]error|bad gateway"),
+    (
+        ErrorKind.OVERLOAD,
+        r"overload|unavailable|server[ _]error|bad gateway|high demand|connection to the API was lost",
+    ),
+    (
+        ErrorKind.MALFORMED,
+        r"(?:JSON parse|failed to finalize|incomplete JSON|malformed response|finish reason|stream disconn)",
+    ),
 )
 _BY_WORDS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _WORDS)
 
@@ -37,9 +44,10 @@ def blame(error: Mapping[str, object]) -> tuple[ErrorKind, str]:
     shown = " ".join(printable(told, LONGEST_ERROR).split()) or f"error {code!a}"
     if code == AUTH_REQUIRED:
         return ErrorKind.AUTH, shown
-    if isinstance(code, int) and 400 <= code < 600:
+    kind = kind_of(f"{told} {text_at(error, 'data', 'errorKind')}")
+    if isinstance(code, int) and 400 <= code < 600 and kind is not ErrorKind.MALFORMED:
         return kind_of_status(code), shown
-    return kind_of(f"{told} {text_at(error, 'data', 'errorKind')}"), shown
+    return kind, shown
 
 
 def kind_of(words: str) -> ErrorKind:

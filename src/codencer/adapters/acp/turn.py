@@ -1,7 +1,7 @@
 """One turn of an agent: what it said and did, how it ended, and what is concluded from that.
 
-`end_turn` is a success only if nothing else says otherwise: no error was seen, and its last words are
-none of those with which an agent of its kind reports a failure.
+`end_turn` is a success only if nothing else says otherwise: no error was seen, its model did answer, and
+neither its last status nor its last words are such with which an agent of its kind reports a failure.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,6 +30,11 @@ _STOPS: Mapping[str, tuple[Ending, ErrorKind, str]] = {
     "max_turn_requests": (Ending.BROKEN, ErrorKind.LIMIT, "reached the most requests a turn may have"),
     "cancelled": (Ending.BROKEN, ErrorKind.CRASH, "gave up its turn, which nobody had cancelled"),
 }
+
+
+_LIMITS = frozenset(
+    {ExitReason.TIMEOUT, ExitReason.IDLE_TIMEOUT, ExitReason.OUTPUT_LIMIT, ExitReason.MEMORY_LIMIT}
+)
 
 
 class Turn:
@@ -83,6 +88,12 @@ class Turn:
         """The agent answered the prompt."""
         self.usage.ended(response)
         self.stop_reason = telling.shown(text_at(response, "stopReason"))
+        reports = self.updates.last_words.startswith(self._script.error_words or ("\0",))
+        if self.stop_reason == "end_turn" and (reports or self.updates.broken):
+            words = " ".join(printable(self.updates.last_words, LONGEST_SUMMARY).split())
+            self.fail(kind_of(words), words or "it did not say why")
+        elif self.stop_reason == "end_turn" and self.usage.unanswered:
+            self.fail(ErrorKind.MALFORMED, "it ended its turn, but no answer of its model came to an end")
 
     def fail(self, kind: ErrorKind, said: str) -> None:
         """There is no going on; the first reason is the one that counts."""
@@ -119,6 +130,9 @@ class Turn:
         name = self._settings.name
         if exit is None or exit.reason is ExitReason.NOT_STARTED:
             return conclude(self._settings, exit, said)
+        if exit.reason in _LIMITS and self.stop_reason in (None, "cancelled"):
+            # Told to end, some still answer the prompt: that they were cancelled, or with an error.
+            return conclude(self._settings, exit, said)
         if self._fault is not None:
             kind, words = self._fault
             return Ending.BROKEN, kind, f"{name}: {words}"
@@ -145,9 +159,6 @@ class Turn:
         if stop != "end_turn":
             words = f"{name} ended its turn for a reason that is not known: {stop!a}"
             return Ending.BROKEN, ErrorKind.MALFORMED, words
-        if self.updates.last_words.startswith(self._script.error_words or ("\0",)):
-            words = " ".join(printable(self.updates.last_words, LONGEST_SUMMARY).split())
-            return Ending.BROKEN, kind_of(words), f"{name}: {words}"
         if said.needs_human_decision:
             asked = f": {said.questions[0]}" if said.questions else ""
             return Ending.DECLINED, ErrorKind.NONE, f"{name} wants a person to decide{asked}"

@@ -21,12 +21,14 @@ _WORDS = {"agent_message_chunk": telling.message, "agent_thought_chunk": telling
 
 
 class Updates:
-    """`message` is the last whole message, `last_words` the last piece of one."""
+    """`message` is the last whole message, `last_words` the last piece of one. `broken` is what the agent
+    says of its own state: one that failed says so, and then ends its turn as if it were done (codex)."""
 
     def __init__(self, usage: Usage) -> None:
         self.tools = Tools()
         self.message = ""
         self.last_words = ""
+        self.broken = False
         self._usage = usage
         self._kind = "agent_message_chunk"
         self._id = ""
@@ -45,6 +47,8 @@ class Updates:
         elif what == "plan":
             yield from self.flush()
             yield _plan(update)
+        elif status := text_at(update, "_meta", "codex", "threadStatus", "type"):
+            self.broken = status == "systemError"
 
     def flush(self) -> Iterator[AgentEvent]:
         """End the message that is being said."""

@@ -15,13 +15,15 @@ from codencer.model.attempt import AgentEvent
 
 
 class Usage:
-    """What is known so far; None is unknown."""
+    """What is known so far; None is unknown. `unanswered` when the agent says of its turn that no answer of
+    a model came to its end."""
 
     def __init__(self) -> None:
         self.input_tokens: int | None = None
         self.output_tokens: int | None = None
         self.cost_microusd: int | None = None
         self.model: str | None = None
+        self.unanswered = False
 
     def note(self, update: Mapping[str, object]) -> None:
         """Look at an update of the turn."""
@@ -44,6 +46,7 @@ class Usage:
     def ended(self, response: Mapping[str, object]) -> None:
         """Look at the answer to `session/prompt`, which outranks what was added up."""
         quota = look(response, "_meta", "quota")
+        self.unanswered = look(quota, "model_usage") == []
         for each in sequence(look(quota, "model_usage"))[:1]:
             self.chose(text_at(each, "model"))
         if usage := mapping(response.get("usage")):

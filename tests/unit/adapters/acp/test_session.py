@@ -230,6 +230,8 @@ class TestEnds:
             ({"code": -32603, "message": "You have hit your usage limit"}, ErrorKind.QUOTA),
             ({"code": 529, "message": "x"}, ErrorKind.OVERLOAD),
             ({"code": -32603, "message": "model is overloaded"}, ErrorKind.OVERLOAD),
+            ({"code": -32603, "message": "API Error: JSON Parse error: Unrecognized"}, ErrorKind.MALFORMED),
+            ({"code": 500, "message": "Incomplete JSON segment at the end"}, ErrorKind.MALFORMED),
             ({"code": -32603, "message": "of 500 tokens"}, ErrorKind.CRASH),
             ({"code": True, "message": ["x"], "data": "y"}, ErrorKind.CRASH),
             ("nothing", ErrorKind.CRASH),
@@ -253,9 +255,51 @@ class TestEnds:
             assert agent.ended().ending is ending
 
     @pytest.mark.parametrize(
+        ("status", "ending"), [("systemError", Ending.BROKEN), ("idle", Ending.SUCCEEDED)]
+    )
+    def test_codex_tells_by_its_status_that_its_turn_failed(
+        self, talk: Talk, status: str, ending: Ending
+    ) -> None:
+        codex = self.begun(talk, "acp-codex")
+        codex.update("session_info_update", _meta={"codex": {"threadStatus": {"type": status}}})
+        said = {"type": "text", "text": "We're currently experiencing high demand.\n\n"}
+        codex.update("agent_message_chunk", content=said)
+        codex.hear({"id": 3, "result": {"stopReason": "end_turn"}})
+        outcome = codex.ended()
+        assert outcome.ending is ending
+        if ending is Ending.BROKEN:
+            assert outcome.error_kind is ErrorKind.OVERLOAD
+            assert outcome.error == "acp-codex: We're currently experiencing high demand."
+            assert codex.events[-1].kind is AgentEventKind.ERROR
+
+    @pytest.mark.parametrize(("used", "ending"), [([], Ending.BROKEN), ([{"model": "m"}], Ending.SUCCEEDED)])
+    def test_a_turn_without_a_whole_answer_of_a_model_is_no_success(
+        self, talk: Talk, used: list[object], ending: Ending
+    ) -> None:
+        gemini = self.begun(talk)
+        gemini.update("agent_message_chunk", content={"type": "text", "text": "I begin and"})
+        gemini.hear(
+            {"id": 3, "result": {"stopReason": "end_turn", "_meta": {"quota": {"model_usage": used}}}}
+        )
+        assert gemini.ended().ending is ending
+
+    @pytest.mark.parametrize(
+        "answer",
+        [{"result": {"stopReason": "cancelled"}}, {"error": {"code": -32603, "message": "Query closed"}}],
+    )
+    def test_what_it_answers_when_a_limit_stops_it_does_not_hide_the_limit(
+        self, talk: Talk, answer: dict[str, Any]
+    ) -> None:
+        mine = self.begun(talk)
+        mine.hear({"id": 3, **answer})
+        outcome = mine.ended(reason=ExitReason.TIMEOUT)
+        assert (outcome.ending, outcome.error_kind) == (Ending.TIMED_OUT, ErrorKind.LIMIT)
+
+    @pytest.mark.parametrize(
         ("record", "ending"),
         [
             ({"code": 3}, Ending.SUCCEEDED),
+            ({"reason": ExitReason.TIMEOUT}, Ending.SUCCEEDED),
             ({"code": None, "signal": 15, "reason": ExitReason.STOPPED}, Ending.SUCCEEDED),
             ({"reason": ExitReason.NOT_STARTED, "code": None}, Ending.BROKEN),
         ],
