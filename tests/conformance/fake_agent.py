@@ -76,18 +76,23 @@ time.sleep(600)
             answer.read()
         sys.stdin.close()
         os.execvp("sleep", ["sleep", "600"])
-    elif script == "edit":
+    elif script in ("edit", "escalate"):
         file, content = given.get("file", "hello.txt"), given.get("content", "hello")
         command = f"printf '%s\\n' {shlex.quote(content)} > {shlex.quote(file)}"
         subprocess.run(["sh", "-c", command], start_new_session=True, check=True)
 
 
-def main() -> int:
-    name, captures, *arguments = sys.argv[1:]
-    found = TOKEN.findall(prompt_of(name, arguments))
+def script_in(prompt: str) -> tuple[str, dict[str, str]]:
+    """The last script of a prompt: its name and what it gives."""
+    found = TOKEN.findall(prompt)
     script, pairs = found[-1] if found else ("text", "")
     split = (each.partition("=") for each in pairs.split(";") if each)
-    given = {key: unquote(value) for key, _, value in split}
+    return script, {key: unquote(value) for key, _, value in split}
+
+
+def main() -> int:
+    name, captures, *arguments = sys.argv[1:]
+    script, given = script_in(prompt_of(name, arguments))
     run = script if script in ("e401", "malformed") else "edit"
     if name in DENIED and DENIED[name][0] in arguments:
         run, script = DENIED[name][1], "text"

@@ -119,6 +119,8 @@ def _together(stage: Stage, cases: Sequence[Case], options: Options) -> Iterator
 def _skipped(profile: Profile, case: Case) -> str:
     if case.needs_tools and profile.at_work is AtWork.MODEL:
         return profile.skips.get(case.name, "It has no tools.")
+    if case.needs_questions and not profile.asks:
+        return profile.skips.get(case.name, "It asks nobody while it works.")
     return profile.skips.get(case.name, "")
 
 

@@ -66,7 +66,7 @@ class Expectation:
 @dataclass(frozen=True, kw_only=True)
 class Profile:
     """`settings` are its `[adapters.NAME]` table, `refusing` the same for the case in which it is denied
-    a permission."""
+    a permission. One that `asks` asks for what it wants to do, where its `approvals` say so."""
 
     adapter: str
     about: str = ""
@@ -76,6 +76,7 @@ class Profile:
     at_work: AtWork = AtWork.TOOL
     tells: tuple[Fact, ...] = ()
     resumes: bool = False
+    asks: bool = False
     environment: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str | int | bool | tuple[str, ...]] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from typing import Any
 from codencer.testing.conformance import processes
 from codencer.testing.conformance.goals import WORDS, goal
 from codencer.testing.conformance.place import Done, Place
-from codencer.testing.conformance.profile import Expectation, Fact, Profile
+from codencer.testing.conformance.profile import Expectation, Fact, Profile, Speaks
 from codencer.testing.model_server import ModelServer, Script
 from codencer.testing.model_server.scenarios import CONTENT, FILE
 
@@ -194,6 +194,11 @@ class Trial:
         if not good:
             self.problems.append(found.said())
         return good
+
+    def expect_asked_model(self) -> None:
+        """Whatever the verdict, it is about a model or a permission only if the model was asked."""
+        if self.profile.speaks is Speaks.MODEL:
+            self.check(bool(self.server.journal.of(self.name)), "the model was never asked")
 
     def expect_facts(self, found: Outcome) -> None:
         """What the profile says that the agent tells, after work with success."""

@@ -100,8 +100,8 @@ class Conversation:
 
     @property
     def folder(self) -> str:
-        """The agent's working folder as it tells the model; empty when it does not."""
-        told = [each.text for each in self.entries if each.who in (Who.SYSTEM, Who.USER)]
+        """The agent's working folder as it tells the model, the newest one; empty when it does not."""
+        told = [each.text for each in reversed(self.entries) if each.who in (Who.SYSTEM, Who.USER)]
         for pattern in _FOLDERS:
             for text in told:
                 if found := pattern.search(text):

@@ -8,7 +8,7 @@ with different ids have come to that meeting: so many agents are then at work at
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codencer.testing.model_server.script import Script
 
@@ -27,10 +27,11 @@ class Say:
 
 @dataclass(frozen=True, kw_only=True)
 class Write:
-    """Write a file with the agent's own tool for that."""
+    """Write a file with the agent's own tool for that; `escalated` as of a command, where it is one."""
 
     file: str
     content: str
+    escalated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,12 +141,8 @@ SCENARIOS: Mapping[str, Scenario] = {
         again=True,
     ),
     "escalate": Scenario(
-        about="as `shell`, asking for more rights than the agent was started with",
-        moves=lambda script, address: [
-            Run(command=each.command, escalated=True)
-            for each in _shell(script, address)
-            if isinstance(each, Run)
-        ],
+        about="as `edit`, asking for more rights than the agent was started with where its tool takes that",
+        moves=lambda script, _: [replace(_written(script), escalated=True)],
     ),
     "badtool": Scenario(about="calls a tool that does not exist", moves=lambda *_: [Nonsense()]),
     "badargs": Scenario(

@@ -71,7 +71,8 @@ def _first(tools: Mapping[str, Tool], names: Iterable[str]) -> Tool | None:
 def _as_command(move: Write) -> Run:
     from shlex import quote
 
-    return Run(command=f"printf %s {quote(move.content)} > {quote(move.file)}")
+    command = f"printf %s {quote(move.content)} > {quote(move.file)}"
+    return Run(command=command, escalated=move.escalated)
 
 
 def _writing(tool: Tool, move: Write, folder: str) -> dict[str, Any] | str:
@@ -94,7 +95,7 @@ def _shell(move: Run, conversation: Conversation) -> Reply:
     a_list = mapping(tool.properties.get(key)).get("type") == "array"
     given: dict[str, Any] = {key: ["bash", "-lc", move.command] if a_list else move.command}
     given |= {name: value for name, value in _PATIENCE.items() if name in tool.properties}
-    if move.escalated:
+    if move.escalated and "sandbox_permissions" in tool.properties:
         given |= {"sandbox_permissions": "require_escalated", "justification": "May I write the file?"}
     return Call(tool=tool, arguments=_completed(given, tool))
 

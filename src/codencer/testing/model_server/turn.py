@@ -17,6 +17,8 @@ _FENCED = "SEARCH/REPLACE"
 """What an agent without tools writes in its instructions when it takes edits as marked blocks."""
 _SUBMIT = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 """What an agent that takes commands only wants to see printed by the last one."""
+_WEIGHED = "<severity>"
+"""What an agent that has its tool calls weighed by a model wants to hear: how harmful, from 0 to 100."""
 _SHOWN = 120
 
 
@@ -30,6 +32,8 @@ def reply(conversation: Conversation, script: Script, address: str) -> Reply:
     if scenario is None:
         return Say(text=f"There is no scenario {script.name}.")
     results = conversation.results
+    if not conversation.tools and conversation.mentions(_WEIGHED):
+        return Say(text=f"{_WEIGHED}0</severity>")
     if not conversation.tools:
         moves = scenario.moves(script, address)
         return _in_words(moves[0] if moves else None, conversation, script)

@@ -1,9 +1,9 @@
-"""A model that fails in each of the known ways, and an agent that is not allowed what it wants."""
+"""A model that fails in each of the known ways, or calls what is not there."""
 
 from collections.abc import Callable
 
 from codencer.testing.conformance.case import Case
-from codencer.testing.conformance.profile import Fact, Speaks
+from codencer.testing.conformance.profile import Fact
 from codencer.testing.conformance.trial import HAS_IT, Trial
 
 _RESTED = frozenset({"quota", "overload"})
@@ -19,14 +19,15 @@ def failing(scenario: str, *kinds: str) -> Callable[[Trial], None]:
     """
 
     def run(trial: Trial) -> None:
-        if trial.profile.resumes and _RESTED.issuperset(kinds):
-            _rests(trial, scenario, kinds[0])
-            return
         own = trial.own
+        known = [str(each) for each in own.error_kinds] if own and own.error_kinds else kinds
+        if trial.profile.resumes and _RESTED.issuperset(known):
+            _rests(trial, scenario, known[0])
+            return
         seconds = own.seconds if own and own.seconds else trial.stage.limit_seconds
         found = trial.run(trial.goal(trial.script(scenario)), timeout_seconds=seconds)
         if trial.expect(found, "failed_adapter", *kinds):
-            _asked(trial)
+            trial.expect_asked_model()
             if trial.profile.tells_of(Fact.ERRORS) and found.state == "failed_adapter":
                 trial.check("error" in found.kinds(), "the transcript has no error")
 
@@ -51,17 +52,11 @@ def _rests(trial: Trial, scenario: str, kind: str) -> None:
         trial.check(found.result["attempt_number"] == 1, "it was attempted again")
 
 
-def _asked(trial: Trial) -> None:
-    """Whatever the verdict, it is about the model's fault only if the model was asked."""
-    if trial.profile.speaks is Speaks.MODEL:
-        trial.check(bool(trial.server.journal.of(trial.name)), "the model was never asked")
-
-
 def hang(trial: Trial) -> None:
     """A model that never answers: our limit ends it."""
     found = trial.run(trial.goal(trial.script("hang")), timeout_seconds=trial.stage.limit_seconds)
     if trial.expect(found, "timeout", "limit"):
-        _asked(trial)
+        trial.expect_asked_model()
 
 
 def bad_call(scenario: str) -> Callable[[Trial], None]:
@@ -71,23 +66,12 @@ def bad_call(scenario: str) -> Callable[[Trial], None]:
         seconds = trial.stage.limit_seconds
         found = trial.run(trial.goal(trial.script(scenario)), validations=[HAS_IT], timeout_seconds=seconds)
         if trial.expect(found, "failed_validation"):
-            _asked(trial)
+            trial.expect_asked_model()
 
     return run
 
 
-def refused(trial: Trial) -> None:
-    """It is denied the right to write: it says so, and nothing is changed."""
-    checkout = trial.place.checkout("refusing", trial.profile, trial.profile.refusing)
-    found = trial.run(trial.goal(trial.script("edit")), cwd=checkout, validations=[HAS_IT])
-    if trial.expect(found, "failed_terminal", "permission_denied"):
-        _asked(trial)
-
-
 CASES = (
-    Case(
-        name="refused", about="is denied a permission: nothing changed, and not called a success", run=refused
-    ),
     Case(
         name="bad-tool",
         about="its model calls a tool that does not exist",
