@@ -311,6 +311,35 @@ def test_an_agent_that_wants_its_end_printed_gets_that(server: ModelServer) -> N
     assert arguments["why"] is not None
 
 
+def test_an_agent_is_where_it_said_last(server: ModelServer) -> None:
+    old, new = (f"/state/workspaces/att_{letter * 26}" for letter in "ab")
+    turns: list[Turn] = [
+        ("user", f"Primary working directory: {old}. {token('edit')}"),
+        *(("model", "calls"), ("tool", f"wrote {old}/hello.txt"), ("model", "Done.")),
+        ("user", f"You are in a new workspace, {new}, a fresh checkout. {token('edit')}"),
+    ]
+    _, _, arguments = read("chat", ask(server, "chat", *turns), stream=False)
+    assert arguments["file_path"] == f"{new}/hello.txt"
+
+
+def test_more_rights_are_asked_for_where_a_tool_takes_that(server: ModelServer) -> None:
+    properties = {name: {"type": "string"} for name in ("cmd", "sandbox_permissions")}
+    shell = {"exec_command": {"type": "object", "properties": properties}}
+    _, _, arguments = read(
+        "chat", ask(server, "chat", ("user", token("escalate")), tools=shell), stream=False
+    )
+    assert arguments["cmd"].endswith("> hello.txt")
+    assert arguments["sandbox_permissions"] == "require_escalated"
+    _, _, arguments = read("chat", ask(server, "chat", ("user", token("escalate"))), stream=False)
+    assert "sandbox_permissions" not in arguments
+
+
+def test_tool_calls_are_found_harmless_for_an_agent_that_has_them_weighed(server: ModelServer) -> None:
+    system = "Output <severity>N</severity> where N is an integer."
+    answer = ask(server, "chat", ("user", token("edit")), tools={}, system=system)
+    assert read("chat", answer, stream=False)[0] == "<severity>0</severity>"
+
+
 def test_a_patch_is_written_for_an_agent_whose_tool_takes_one(server: ModelServer) -> None:
     body = {
         "input": token("edit", file="a b.txt", content="x"),
