@@ -2,7 +2,8 @@
 
 A test counts as failing when no run on the same tree saw it pass; one that passed and failed is flaky.
 With `baseline` what failed on the base already does not fail the validation, unless it has to
-have failed there (`must_fail_before`): then it is what was to be mended.
+have failed there (`must_fail_before`): then it is what was to be mended, and has to pass. A test that passed
+on the base and is skipped now is broken: a program can skip the tests of itself.
 """
 
 from collections import Counter
@@ -25,13 +26,21 @@ def merge(spec: ValidationSpec, runs: Sequence[Outcome]) -> tuple[Outcome, tuple
     if last.tests is None:
         return last, (spec.name,) if last.state is ValidationState.PASSED else ()
     passed = {name for tests in reports for name, state in tests.items() if state is TestState.PASSED}
-    failed = {name for tests in reports for name, state in tests.items() if state in FAILING}
+    failed = {name for tests in reports for name in _failing(tests)}
     flaky = passed & failed
-    tests = {name: TestState.PASSED if name in flaky else state for name, state in last.tests.items()}
+    # What failed and never passed has failed, also when the last run skipped it.
+    unmended = dict.fromkeys(failed - passed - _failing(last.tests), TestState.FAILED)
+    tests = {
+        name: TestState.PASSED if name in flaky else state for name, state in last.tests.items()
+    } | unmended
     state = _explained(last, tests, excused=flaky)
     return Outcome(
         state=state, exit_code=last.exit_code, duration_ms=last.duration_ms, error=last.error, tests=tests
     ), _listed(flaky)
+
+
+def _failing(tests: Mapping[str, TestState]) -> set[str]:
+    return {name for name, state in tests.items() if state in FAILING}
 
 
 def _explained(last: Outcome, tests: Mapping[str, TestState], excused: Iterable[str]) -> ValidationState:
@@ -62,7 +71,8 @@ def conclude(
     failing, fixed, still, broken = _compared(spec, now, before)
     state, error = now.state, now.error
     if before is not None and state is not ValidationState.ERRORED:
-        state, error = _against(spec, now, before, failing - set(still))
+        state, error = _against(spec, now, before, failing - still)
+        state, error = _unskipped(state, error, broken - failing)
     return ValidationResult(
         name=spec.name,
         command=spec.command,
@@ -85,13 +95,19 @@ def conclude(
 def _compared(
     spec: ValidationSpec, now: Outcome, before: Outcome | None
 ) -> tuple[set[str], set[str], set[str], set[str]]:
-    """What fails now, and of both sides: fixed, still failing, newly broken."""
+    """What fails now, and of both sides: fixed, still failing, newly broken (skipped ones as well)."""
     ours, theirs = _states(spec, now), _states(spec, before) if before else {}
-    failing = {name for name, state in ours.items() if state in FAILING}
-    failed = {name for name, state in theirs.items() if state in FAILING}
+    failing, failed = _failing(ours), _failing(theirs)
     passed = {name for name, state in theirs.items() if state is TestState.PASSED}
     mended = {name for name in failed if ours.get(name) is TestState.PASSED}
-    return failing, mended, failing & failed, failing & passed
+    return failing, mended, failing & failed, failing & passed | _skipped(ours, passed)
+
+
+def _skipped(now: Mapping[str, TestState], before: Iterable[str]) -> set[str]:
+    """Which of the tests that passed before are skipped now, by themselves or with all of their module."""
+    skipped = {name for name, state in now.items() if state is TestState.SKIPPED}
+    whole = tuple(f"{name}." for name in skipped)
+    return {name for name in before if name in skipped or (name not in now and name.startswith(whole))}
 
 
 def _states(spec: ValidationSpec, outcome: Outcome) -> Mapping[str, TestState]:
@@ -117,8 +133,24 @@ def _against(
     return now.state, now.error
 
 
+def _unskipped(
+    state: ValidationState, error: str | None, skipped: set[str]
+) -> tuple[ValidationState, str | None]:
+    """Failed instead of passed, where tests that passed on the base are skipped."""
+    if state is not ValidationState.PASSED or not skipped:
+        return state, error
+    return ValidationState.FAILED, f"skipped now, and passed on the base: {_named(skipped)}"
+
+
 def _proven(now: Outcome, before: Outcome) -> tuple[ValidationState, str | None]:
-    if now.state is not ValidationState.PASSED or _failed(before):
+    if now.state is not ValidationState.PASSED:
+        return now.state, now.error
+    if _failed(before):
+        # One in error may be a module that could not be imported: its tests have other names.
+        red = {name for name, state in (before.tests or {}).items() if state is TestState.FAILED}
+        open_ = {name for name in red if (now.tests or {}).get(name) is not TestState.PASSED}
+        if open_:
+            return ValidationState.FAILED, f"failed on the base, and have not passed now: {_named(open_)}"
         return now.state, now.error
     if before.state is ValidationState.PASSED:
         return ValidationState.ERRORED, (
@@ -143,6 +175,11 @@ def _counts(tests: Mapping[str, TestState] | None) -> TestCounts | None:
         errors=number[TestState.ERROR],
         skipped=number[TestState.SKIPPED],
     )
+
+
+def _named(names: Iterable[str]) -> str:
+    first, *more = sorted(names)
+    return f"{first} and {len(more)} more" if more else first
 
 
 def _listed(names: Iterable[str]) -> tuple[str, ...]:

@@ -1,11 +1,12 @@
-"""JUnit XML as pytest, jest, go and surefire write it: one state for each test.
+"""JUnit XML as pytest, jest, go, surefire and node write it: one state for each test.
 
 A test is named `CLASS.NAME`, or `NAME` without a class. Tests that share a name (parameters that do
 not show) count as one, with the worst state of them. There is no standard for the format; what is read
-is what all four have in common.
+is what they have in common. Node leaves tests without a suite.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from codencer.model.validation import TestState
@@ -37,13 +38,14 @@ def read_report(data: bytes) -> dict[str, TestState]:
 
 def _tests(data: bytes) -> Iterator[tuple[str, TestState]]:
     # Importing it takes as long as a whole command of the CLI, and few tasks have reports.
-    from junitparser import JUnitXml, JUnitXmlError
+    from junitparser import JUnitXml, JUnitXmlError, TestCase
 
     try:
-        for suite in JUnitXml.fromstring(data):
-            for case in suite:
-                name = case.name or ""
-                yield (f"{case.classname}.{name}" if case.classname else name), _state(case)
+        report = JUnitXml.fromstring(data)
+        loose = report.iterchildren(TestCase)  # type: ignore[no-untyped-call]
+        for case in chain(loose, *report):
+            name = case.name or ""
+            yield (f"{case.classname}.{name}" if case.classname else name), _state(case)
     except (JUnitXmlError, SyntaxError, ValueError, TypeError, AttributeError) as problem:
         raise Unreadable(f"it is no JUnit XML: {problem}") from problem
 

@@ -1,8 +1,8 @@
 """From the exit record and the report of one run to its outcome.
 
 Passed means exactly one thing: the command ended by itself with exit code 0 and, where a report is asked
-for, left one in which nothing failed. Failed means it ended by itself and said no. Everything else is
-errored, with the reason in words.
+for, left one in which something was tested and nothing failed. Failed means it ended by itself and said
+no. Everything else is errored, with the reason in words.
 """
 
 from codencer.model.launch import ExitReason, ExitRecord
@@ -48,6 +48,8 @@ def _with_report(
         tests = read_report(report)
     except Unreadable as problem:
         return (*_errored(f"its report at {path} cannot be used: {problem}"), None)
+    if state is ValidationState.PASSED and set(tests.values()) == {TestState.SKIPPED}:
+        return (*_errored(f"every test in its report at {path} was skipped: nothing was tested"), tests)
     failing = any(each in FAILING for each in tests.values())
     return ValidationState.FAILED if failing else state, None, tests
 

@@ -1,4 +1,4 @@
-"""Reports of four test runners, and what follows from them and from the base."""
+"""Reports of five test runners, and what follows from them and from the base."""
 
 import itertools
 from dataclasses import replace
@@ -37,6 +37,12 @@ SUREFIRE = b"""<testsuite xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" 
 <testcase name="bad" classname="com.acme.AppTest">
 <error type="IllegalState">at com.acme</error><system-out>noise</system-out></testcase></testsuite>"""
 
+NODE = b"""<?xml version="1.0" encoding="utf-8"?><testsuites>
+<testcase name="last page" classname="test" failure="1 !== 2"><failure type="testCodeFailure"/></testcase>
+<testcase name="later" classname="test"><skipped type="skipped" message="true"/></testcase>
+<testsuite name="outer" tests="1"><testsuite name="inner"><testcase name="deep" classname="test"/></testsuite>
+</testsuite><!-- tests 3 --></testsuites>"""
+
 
 @pytest.mark.parametrize(
     ("report", "tests"),
@@ -53,8 +59,9 @@ SUREFIRE = b"""<testsuite xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" 
         (JEST, {"sum adds.sum adds": PASSED, "sum fails.sum fails": FAILED}),
         (GO, {"example.com/m.TestAdd": PASSED, "example.com/m.TestSub/negative": FAILED}),
         (SUREFIRE, {"com.acme.AppTest.ok": PASSED, "com.acme.AppTest.bad": ERROR}),
+        (NODE, {"test.last page": FAILED, "test.later": SKIPPED, "test.deep": PASSED}),
     ],
-    ids=["pytest", "jest", "go", "surefire"],
+    ids=["pytest", "jest", "go", "surefire", "node"],
 )
 def test_the_dialects(report: bytes, tests: dict[str, TestState]) -> None:
     assert read_report(report) == tests
@@ -118,6 +125,8 @@ def xml(**tests: str) -> bytes:
     [
         (0, xml(a="passed"), "passed"),
         (0, xml(a="passed", b="skipped"), "passed"),
+        (0, xml(a="skipped", b="skipped"), "errored"),  # nothing was tested
+        (1, xml(a="skipped"), "failed"),
         (1, xml(a="failed"), "failed"),
         (0, xml(a="failed"), "failed"),  # a runner that lies with its exit code
         (1, xml(a="passed"), "failed"),  # or a rule beside the tests, as of coverage
@@ -140,6 +149,9 @@ def test_what_passes_when_tried_again_is_flaky_and_no_failure() -> None:
     assert (result.state, result.flaky, result.newly_broken) == (ValidationState.PASSED, ("a",), ())
     two = conclude(spec, [run(1, a="failed", b="passed"), run(1, a="passed", b="failed")])
     assert (two.state, two.flaky) == (ValidationState.PASSED, ("a", "b"))
+    for second in (run(0, a="skipped", b="passed"), run(0, b="passed")):
+        unmended = conclude(spec, [run(1, a="failed", b="passed"), second])
+        assert (unmended.state, unmended.flaky) == (ValidationState.FAILED, ()), "it was never seen to pass"
     still = conclude(spec, [run(1, a="failed", b="failed"), run(1, a="failed", b="passed")])
     assert (still.state, still.flaky) == (ValidationState.FAILED, ("b",))
     assert still.tests is not None
@@ -192,6 +204,38 @@ def test_a_failure_that_was_to_be_mended_is_one() -> None:
     lost = conclude(spec, [run(0, bug="passed")], [judge_run(SPEC, None)])
     assert lost.state is ValidationState.ERRORED
     assert "nobody recorded" in (lost.error or "")
+
+
+def test_what_failed_before_has_to_pass_and_not_to_be_skipped_or_gone() -> None:
+    spec = replace(SPEC, must_fail_before=True)
+    red = run(1, bug="failed", other="failed", fine="passed")
+    for now in (run(0, bug="skipped", other="passed"), run(0, other="passed", fine="passed")):
+        result = conclude(spec, [now], [red])
+        assert (result.state, result.error) == (
+            ValidationState.FAILED,
+            "failed on the base, and have not passed now: bug",
+        )
+    unimported = run(2, module="error")
+    assert conclude(spec, [run(0, bug="passed")], [unimported]).state is ValidationState.PASSED
+
+
+@pytest.mark.parametrize("proof", [True, False])
+def test_what_passed_before_and_is_skipped_now_is_broken(proof: bool) -> None:
+    spec = replace(COMPARED, must_fail_before=proof)
+    red = xml(**{"bug": "failed", "m.one": "passed", "m.two": "passed", "off": "skipped"})
+    before = judge_run(SPEC, ended(1), red)
+    for skipped, broken in (
+        ({"m.one": "skipped", "m.two": "passed"}, ("m.one",)),
+        ({"m": "skipped"}, ("m.one", "m.two")),
+    ):
+        now = judge_run(SPEC, ended(0), xml(**{"bug": "passed", "off": "skipped", **skipped}))
+        result = conclude(spec, [now], [before])
+        assert (result.state, result.newly_broken) == (ValidationState.FAILED, broken)
+        assert "skipped now, and passed on the base: m.one" in (result.error or "")
+    moved = judge_run(SPEC, ended(0), xml(**{"bug": "passed", "n.one": "passed", "n.two": "passed"}))
+    assert conclude(spec, [moved], [before]).state is ValidationState.PASSED, (
+        "a test that was renamed is no loss"
+    )
 
 
 def test_a_base_without_a_verdict_is_named_where_it_matters() -> None:
