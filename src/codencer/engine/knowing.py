@@ -21,6 +21,8 @@ from codencer.model.policy import Facts, Policy
 from codencer.model.step import Step
 from codencer.model.validation import ValidationResult
 from codencer.workspace.diff import largest_file
+from codencer.workspace.links import leading_out
+from codencer.workspace.validated import ignores_case
 
 JUDGED = frozenset({Ending.BROKEN, Ending.TIMED_OUT, Ending.DECLINED, Ending.HALTED, Ending.SUCCEEDED})
 """Endings that policy is asked about: each but those that say nothing of the agent or its work."""
@@ -54,9 +56,10 @@ def facts_of(rooms: Rooms, policy: Policy, known: Known) -> tuple[Sequence[FileC
     step, attempt, snapshot = known.step, known.attempt, known.attempt.snapshot
     changes = read_changes(rooms.artifacts, known.artifacts)
     base = step.base.commit
-    largest = None
+    largest = leading = None
     if base is not None and snapshot is not None:
         largest = partial(largest_file, rooms.store, base, snapshot.tree)
+        leading = partial(leading_out, rooms.store, base, snapshot.tree)
     material = Material(
         step=step,
         attempt=attempt,
@@ -67,6 +70,8 @@ def facts_of(rooms: Rooms, policy: Policy, known: Known) -> tuple[Sequence[FileC
         before=known.before,
         patch=_patch(rooms, known.artifacts),
         largest=largest,
+        leading_out=leading,
+        ignore_case=ignores_case(rooms.store),
     )
     return changes, gather(material)
 

@@ -5,11 +5,14 @@ from codencer.model.task import TaskSpec
 
 
 class Scope:
-    """Paths are relative to the workspace: bytes, or as git quotes them."""
+    """Paths are relative to the workspace: bytes, or as git quotes them.
 
-    def __init__(self, task: TaskSpec) -> None:
+    With `ignore_case` forbidden globs match letters of another case, too; allowed ones never do.
+    """
+
+    def __init__(self, task: TaskSpec, *, ignore_case: bool = False) -> None:
         self._allowed = Globs(task.allowed_paths) if task.allowed_paths else None
-        self._forbidden = Globs(task.forbidden_paths)
+        self._forbidden = Globs(task.forbidden_paths, ignore_case=ignore_case)
         self.limited = bool(task.allowed_paths or task.forbidden_paths)
 
     def forbids(self, path: str | bytes) -> bool:

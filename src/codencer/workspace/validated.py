@@ -37,7 +37,7 @@ def validated_tree(
     """
     if not protected:
         return snapshot_tree, ()
-    globs = Globs(protected, ignore_case=_ignores_case(store))
+    globs = Globs(protected, ignore_case=ignores_case(store))
     entries = raw_entries(store, base, snapshot_tree)
     chosen = {entry.path: entry for entry in entries if _selected(globs, entry)}
     if not chosen:
@@ -85,7 +85,7 @@ def _folders(path: bytes) -> Iterator[bytes]:
         at = path.rfind(b"/", 0, at)
 
 
-def _ignores_case(store: Store) -> bool:
+def ignores_case(store: Store) -> bool:
     """Whether git found, when it made the repository, that the user's file system ignores case."""
     try:
         text = (store.common_dir / "config").read_text("utf-8", "replace")

@@ -246,7 +246,8 @@ async def test_files_go_through_the_bridge_and_never_out_of_the_workspace(
         ]
         result = await house.engine.result(step.id)
     assert outside.read_text() == "mine\n"
-    assert step.summary == "hello", messages
+    assert messages[-1] == "hello", messages
+    assert f"away -> {tmp_path}" in step.summary, "the link is left for a person to look at"
     said = "".join(messages)
     assert said.count("not inside the workspace") == 2
     assert "belongs to git" in said

@@ -72,6 +72,26 @@ async def test_each_kind_of_change_is_seen_and_gates(repo: Path, open_engine: Op
             assert (ended.state, ended.summary) == (StepState.NEEDS_APPROVAL, f"{key}: {reason}")
 
 
+async def test_ways_around_a_path_are_ways_to_it(repo: Path, open_engine: Open) -> None:
+    forbidden = {"forbidden_paths": ["/deploy/"]}
+    links = {"x": "/etc/passwd", "y": "../../../up", "z": "../../code.txt"}
+    out = "\n".join(f"simulate: symlink a/b/{name} {target}" for name, target in links.items())
+    other = "simulate: write Deploy/x y"
+    async with open_engine(repo) as house:
+        leading = await house.run_to_end(out, allowed_paths=["/a/"])
+        assert leading.state is StepState.NEEDS_APPROVAL
+        words = "paths_outside_scope: changed: a/b/x -> /etc/passwd, a/b/y -> ../../../up"
+        assert leading.summary == words
+        assert (await house.run_to_end(other, **forbidden)).state is StepState.COMPLETED
+        config = repo / ".git" / "config"
+        config.write_text(f"{config.read_text()}[core]\n\tignoreCase = true\n")
+        same = await house.run_to_end(other, **forbidden)
+    assert (same.state, same.summary) == (
+        StepState.FAILED_TERMINAL,
+        "forbidden_paths_touched: changed: Deploy/x",
+    )
+
+
 async def until_settled(house: Any, step: Any) -> AsyncIterator[Any]:
     async for event in house.engine.events(step=step.id):
         yield event

@@ -38,7 +38,8 @@ class Material:
 
     `changes` is None when there is no snapshot to compare, `patch` when its file is gone. `before` are the
     earlier attempts since a person last asked for the step. `largest` asks git for the size of the
-    largest file that was changed or added, in bytes.
+    largest file that was changed or added, in bytes, and `leading_out` for the links that lead out of the
+    repository. `ignore_case`: the user's file system does not tell letters of another case apart.
     """
 
     step: Step
@@ -50,6 +51,8 @@ class Material:
     before: Sequence[Attempt] = ()
     patch: Path | None = None
     largest: Callable[[], int] | None = None
+    leading_out: Callable[[], Sequence[str]] | None = None
+    ignore_case: bool = False
 
 
 def gather(material: Material) -> Facts:
@@ -61,12 +64,12 @@ def gather(material: Material) -> Facts:
     asked = wanted(material.policy)
     content = _content(material) if asked & {"secrets", "conflict_markers"} else None
     used = spent((*material.before, attempt))
-    scope = Scope(step.task)
+    scope = Scope(step.task, ignore_case=material.ignore_case)
     return Facts(
         snapshot_complete=snapshot.complete if snapshot else None,
         changed_files=len(changes) if changes is not None else None,
         forbidden_paths_touched=_touching(changes, scope.forbids),
-        paths_outside_scope=_touching(changes, scope.leaves_out),
+        paths_outside_scope=_outside_scope(material, scope),
         protected_paths_changed=_named(snapshot.protected_changed) if snapshot else None,
         failed_validations=_failed(material.results, Severity.ERROR, ending),
         failed_warnings=_failed(material.results, Severity.WARNING, ending),
@@ -92,7 +95,7 @@ def gather(material: Material) -> Facts:
         symlinks=_where(changes, lambda change: _SYMLINK in (change.old_mode, change.new_mode)),
         modes_changed=_where(changes, _has_other_mode),
         submodules=_where(changes, lambda change: _GITLINK in (change.old_mode, change.new_mode)),
-        matched_paths=_matching(changes, globs_of(material.policy)) if "matched_paths" in asked else None,
+        matched_paths=_matching(material, globs_of(material.policy)) if "matched_paths" in asked else None,
         secrets=content.secrets if content else None,
         conflict_markers=content.conflict_markers if content else None,
         largest_file_bytes=_largest(material) if "largest_file_bytes" in asked else None,
@@ -139,8 +142,20 @@ def _has_other_mode(change: FileChange) -> bool:
     return changed or (change.status == "A" and after == "100755")
 
 
-def _matching(changes: Sequence[FileChange] | None, globs: Sequence[str]) -> tuple[str, ...] | None:
-    return _touching(changes, Globs(globs).matches)
+def _outside_scope(material: Material, scope: Scope) -> tuple[str, ...] | None:
+    """Paths that nobody allowed; nobody can allow a link that leads out of the repository."""
+    changes = material.changes
+    paths = _touching(changes, scope.leaves_out)
+    if paths is None or changes is None or not any(change.new_mode == _SYMLINK for change in changes):
+        return paths
+    try:
+        return None if material.leading_out is None else _named((*paths, *material.leading_out()))
+    except CodencerError:
+        return None
+
+
+def _matching(material: Material, globs: Sequence[str]) -> tuple[str, ...] | None:
+    return _touching(material.changes, Globs(globs, ignore_case=material.ignore_case).matches)
 
 
 def _content(material: Material) -> Content | None:

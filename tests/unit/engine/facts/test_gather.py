@@ -112,6 +112,7 @@ def material(**changes: object) -> Material:
         "changes": CHANGES,
         "results": (),
         "artifacts": (),
+        "leading_out": tuple,
         **changes,
     }
     return Material(**given)  # type: ignore[arg-type]
@@ -134,6 +135,31 @@ def test_what_the_diff_says() -> None:
     assert facts.submodules == ("lib",)
     assert facts.matched_paths == ("x.sql",)
     assert facts.largest_file_bytes == 77
+
+
+def test_a_link_that_leads_out_is_outside_of_every_scope() -> None:
+    link = FileChange(path="src/link", status="A", old_mode="000000", new_mode="120000")
+    leading = material(changes=(link,), leading_out=lambda: ["src/link -> /tmp"])
+    assert gather(leading).paths_outside_scope == ("src/link -> /tmp",)
+    anywhere = replace(STEP, task=TaskSpec(goal="g"))
+    assert gather(replace(leading, step=anywhere)).paths_outside_scope == ("src/link -> /tmp",)
+
+    def lost() -> list[str]:
+        raise GitFailed("not there")
+
+    assert gather(replace(leading, leading_out=lost)).paths_outside_scope is None
+    assert gather(replace(leading, leading_out=None)).paths_outside_scope is None
+    file = replace(link, new_mode="100644")
+    assert gather(replace(leading, changes=(file,), leading_out=lost)).paths_outside_scope == ()
+
+
+def test_other_letters_are_the_same_path_where_the_users_files_do_not_tell_them_apart() -> None:
+    written = FileChange(path="SECRET.txt", status="A", old_mode="000000", new_mode="100644")
+    policy = Policy(name="p", gate_when={"paths": ["*.TXT"]})
+    facts = gather(material(changes=(written,), policy=policy, ignore_case=True))
+    assert (facts.forbidden_paths_touched, facts.matched_paths) == (("SECRET.txt",), ("SECRET.txt",))
+    apart = gather(material(changes=(written,), policy=policy))
+    assert (apart.forbidden_paths_touched, apart.matched_paths) == ((), ())
 
 
 def test_what_the_agent_says_of_itself_and_what_it_used() -> None:
