@@ -101,9 +101,9 @@ class Bridge:
     def state(self) -> Path:
         return Path(self.descriptor.state_dir)
 
-    def submit(self, adapter: str = "nothing", goal: str = "Do nothing.") -> str:
-        """Submit a step and return its id once it is recorded."""
-        body = {"text": goal, "format": "text", "overrides": {"adapter_profile": adapter}}
+    def submit(self, adapter: str = "nothing", goal: str = "Do nothing.", **task: object) -> str:
+        """Submit a step, with further keys of its task, and return its id once it is recorded."""
+        body = {"text": goal, "format": "text", "overrides": {"adapter_profile": adapter, **task}}
         answer: dict[str, Any] = self.daemon.post(path("runs", RUN, "steps"), body | {"cwd": str(self.top)})
         return str(answer["id"])
 

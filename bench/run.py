@@ -20,6 +20,7 @@ RESULTS = Path(__file__).parent / "results"
 GROUPS = {
     "work": "bench.census:measure",
     "step": "bench.steps:small",
+    "baseline": "bench.baselines:measure",
     "crowd": "bench.crowd:measure",
     "step-10k": "bench.steps:middle",
     "step-100k": "bench.steps:large",
