@@ -1,9 +1,11 @@
-"""Real programs with their own test suites: a fix and a false claim for each, four at a time.
+"""Real programs with their own test suites: a fix and a false claim for each, four at a time, and
+what a comparison with the base says of a change that breaks some of it.
 
 The source distributions of three small pure-Python packages are fetched when the test runs.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from codencer.validation.report import read_report
+from codencer.validation.verdict import FAILING
 
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -161,3 +166,78 @@ def test_verdicts_on_real_packages_are_right_in_all_six_cases(
     assert verdicts == {
         (package.name, agent): state for package in PACKAGES for agent, state in expected.items()
     }
+
+
+PLANTED = """\
+import pathlib
+
+
+def test_red_since_ever():
+    assert False
+
+
+def test_of_moods():
+    seen = pathlib.Path("moods.log")
+    first = not seen.exists()
+    seen.touch()
+    assert not first
+"""
+SUITE = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=report.xml")
+BREAKER = """\
+import pathlib
+source = pathlib.Path({module!r})
+text = source.read_text()
+source.write_text(text.replace({right!r}, {wrong!r}, 1) if {breaking} else text + "\\n# tidied\\n")
+"""
+
+
+def _failing(files: dict[str, str], folder: Path) -> tuple[str, ...]:
+    """The tests that fail, as the package's own suite says when nothing of ours runs it."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    subprocess.run(SUITE, cwd=folder, capture_output=True, check=False)
+    found = read_report((folder / "report.xml").read_bytes())
+    shutil.rmtree(folder)
+    return tuple(sorted(name for name, state in found.items() if state in FAILING))
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+def test_a_comparison_names_what_was_broken_and_nothing_else(
+    sources: dict[str, Path], open_place: Callable[..., Any], tmp_path: Path, package: Package
+) -> None:
+    files = dict(_files(sources[package.name]))
+    truth = _failing(_broken(package, sources[package.name]), tmp_path / "truth")
+    assert truth, "the mistake breaks something"
+    files |= {"test_planted.py": PLANTED, ".gitignore": "report.xml\nmoods.log\n__pycache__/\n"}
+    check = {
+        "name": "suite",
+        "command": [*SUITE, "test_planted.py", "."],
+        "report": "junit:report.xml",
+        "baseline": True,
+        "retries": 1,
+        "clean": True,
+        "env": {"PYTHONDONTWRITEBYTECODE": "1"},
+    }
+    with open_place(tmp_path / "place", files) as place:
+        tables = []
+        for name, breaking in (("breaker", True), ("tidier", False)):
+            agent = tmp_path / f"{name}.py"
+            known = {"module": package.module, "right": package.right, "wrong": package.wrong}
+            agent.write_text(BREAKER.format(**known, breaking=breaking))
+            tables.append(f"[adapters.{name}]\ncommand = {json.dumps([sys.executable, str(agent)])}\n")
+        (place.top / ".codencer").mkdir()
+        (place.top / ".codencer" / "config.toml").write_text("\n".join(tables))
+        assert place.run("trust").code == 0
+        place.json("run", "start", "compare")
+        for name, state, broken in (("tidier", "completed", ()), ("breaker", "failed_validation", truth)):
+            task = {"goal": "Tidy up.", "adapter_profile": name, "validations": [check]}
+            step = place.json("submit", "compare", "--task-json", "-", stdin=json.dumps(task))
+            place.run("step", "wait", step["id"])
+            result = place.json("step", "result", step["id"])
+            [suite] = result["validations"]
+            assert result["state"] == state, result
+            assert tuple(suite["newly_broken"]) == broken
+            assert suite["fixed"] == []
+            assert suite["still_failing"] == ["test_planted.test_red_since_ever"]
+            assert suite["flaky"] == ["test_planted.test_of_moods"]
