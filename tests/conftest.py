@@ -23,6 +23,8 @@ import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from tests.faults import compiled
 
+from codencer.process.sandbox import Sandbox, find_sandbox
+
 # How long one example takes says nothing on a busy machine; pytest-timeout bounds the whole test.
 hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("house")
@@ -221,6 +223,15 @@ def make_packages() -> Callable[[Path], Packages]:
 def packages(tmp_path: Path, make_packages: Callable[[Path], Packages]) -> Packages:
     """The example's package, and room for more."""
     return make_packages(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Sandbox:
+    """The sandbox of this machine; without one the test is skipped and says why."""
+    found = find_sandbox(os.environ)
+    if found.problem:
+        pytest.skip(f"there is no sandbox here: {found.problem}")
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ MakeProfile = Callable[..., Profile]
 def plain() -> MakeProfile:
     """`plain(program=…, more=…)`: the profile of an agent that takes the model's address as its argument."""
 
+    here = str(Path(__file__).parent)
     own = Path(__file__).with_name("plain_agent.py")
 
     def make(program: Path = own, more: str = "") -> Profile:
@@ -26,7 +27,7 @@ def plain() -> MakeProfile:
 adapter = "plain"
 about = "An agent of the smallest kind."
 environment = {{ MODEL_ADDRESS = "$url" }}
-settings = {{ command = {command}, env = ["MODEL_ADDRESS"] }}
+settings = {{ command = {command}, env = ["MODEL_ADDRESS"], read = {json.dumps([here, str(program)])} }}
 {more}
 """,
             "a test",

@@ -30,6 +30,7 @@ PROGRAM = Program(
     newest="0.86.2",
     install="pipx install aider-chat",
 )
+_READS = ("~/.aider.conf.yml", "~/.aider.model.settings.yml", "~/.aider.model.metadata.json", "~/.env")
 _SIGN_IN = "set the API key of a model's provider (such as OPENAI_API_KEY), or write it to ~/.aider.conf.yml"
 _HEADLESS = (
     *("--yes-always", "--no-stream", "--no-pretty", "--no-fancy-input", "--no-suggest-shell-commands"),
@@ -76,15 +77,15 @@ class Aider:
         return examine(PROGRAM, self.settings, environ, self._checkout, signed_in=known, sign_in=_SIGN_IN)
 
     def launch(self, assignment: Assignment) -> Launch:
-        settings, exchange = self.settings, assignment.prompt_file.parent
+        settings, own = self.settings, assignment.report_file.parent
         model = ("--model", settings.model) if settings.model else ()
         return Launch(
             argv=(
                 executable(PROGRAM, settings),
                 *_HEADLESS,
                 *("--analytics-log", os.fspath(assignment.report_file)),
-                *("--input-history-file", os.fspath(exchange / "aider.input.history")),
-                *("--chat-history-file", os.fspath(exchange / "aider.chat.history.md")),
+                *("--input-history-file", os.fspath(own / "aider.input.history")),
+                *("--chat-history-file", os.fspath(own / "aider.chat.history.md")),
                 *model,
                 *settings.arguments,
                 *("--message-file", "/dev/stdin"),
@@ -95,6 +96,8 @@ class Aider:
             env={"COLUMNS": "1000"},
             stdin=b"\n" + assignment.prompt.encode("utf-8", "replace"),
             litter=LITTER,
+            reads=_READS,
+            writes=("~/.aider/",),
         )
 
     def parser(self) -> Parser:

@@ -24,6 +24,7 @@ PROGRAM = Program(
     install="npm install -g @anthropic-ai/claude-code",
 )
 _KEYS = ("ANTHROPIC_*", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_*")
+SETTINGS = ("${CLAUDE_CONFIG_DIR:-~/.claude}/", "~/.claude.json")
 _SIGN_IN = "run `claude` once and sign in, or set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN"
 
 
@@ -66,6 +67,7 @@ class Claude:
                 **({"IS_SANDBOX": "1"} if os.geteuid() == 0 else {}),
             },
             stdin=assignment.prompt.encode("utf-8", "replace"),
+            writes=SETTINGS,
         )
 
     def parser(self) -> Parser:

@@ -27,6 +27,7 @@ PROGRAM = Program(
     install="npm install -g @openai/codex",
 )
 _VARIABLES = ("OPENAI_*", "CODEX_*")
+SETTINGS = ("${CODEX_HOME:-~/.codex}/",)
 _SIGN_IN = "run `codex login`, or set CODEX_API_KEY or OPENAI_API_KEY"
 _UNSANDBOXED = "--dangerously-bypass-approvals-and-sandbox"
 _CHOOSES_SANDBOX = ("-s", "--sandbox", "--full-auto", _UNSANDBOXED, "-c", "--config", "-p", "--profile")
@@ -82,6 +83,7 @@ class Codex:
             env_names=settings.env,
             env_optional=(*FOLDERS, *PROXIES, *_VARIABLES),
             stdin=assignment.prompt.encode("utf-8", "replace"),
+            writes=SETTINGS,
         )
 
     def parser(self) -> Parser:

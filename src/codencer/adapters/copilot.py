@@ -13,7 +13,7 @@ from codencer.adapters import telling
 from codencer.adapters.objects import Object, ObjectReader, count_at, look, parsed, text_at
 from codencer.adapters.programs import Program, built_in, examine, executable, home
 from codencer.adapters.tally import Tally, kind_of_status
-from codencer.adapters.variables import FOLDERS, PROXIES, named
+from codencer.adapters.variables import CONFIG_FOLDER, FOLDERS, PROXIES, named
 from codencer.model.attempt import AgentEvent, AgentOutcome, ErrorKind
 from codencer.model.launch import ExitRecord, Launch
 from codencer.model.ports import Assignment, Parser, Probe
@@ -28,6 +28,7 @@ PROGRAM = Program(
 )
 _TOKENS = ("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
 _OWN_MODEL = ("COPILOT_PROVIDER_BASE_URL",)
+SETTINGS = ("${COPILOT_HOME:-~/.copilot}/",)
 _SIGN_IN = (
     "start `copilot` and use /login, run `gh auth login`, or set COPILOT_GITHUB_TOKEN "
     "(or COPILOT_PROVIDER_BASE_URL and a key for a model of your own)"
@@ -90,6 +91,8 @@ class Copilot:
             ),
             env={"COPILOT_AUTO_UPDATE": "false"},
             stdin=assignment.prompt.encode("utf-8", "replace"),
+            reads=(f"${{GH_CONFIG_DIR:-{CONFIG_FOLDER}/gh}}",),
+            writes=SETTINGS,
         )
 
     def parser(self) -> Parser:

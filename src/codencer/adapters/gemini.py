@@ -31,6 +31,7 @@ _VARIABLES = (
     *("GEMINI_*", "GOOGLE_API_KEY", "GOOGLE_GEMINI_*", "GOOGLE_GENAI_*"),
     *("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"),
 )
+SETTINGS = ("${GEMINI_CLI_HOME:-~}/.gemini/",)
 _SIGN_IN = "run `gemini` once and sign in, or set GEMINI_API_KEY"
 _EDITING = ("write_file", "replace", "edit")
 _CODE = re.compile(r'"code":\s*(\d{3})\b|\bstatus:? (\d{3})\b')
@@ -69,6 +70,7 @@ class Gemini:
             # A folder that nobody has called trusted is only read otherwise.
             env={"GEMINI_CLI_TRUST_WORKSPACE": "true", "GEMINI_TELEMETRY_ENABLED": "false"},
             stdin=assignment.prompt.encode("utf-8", "replace"),
+            writes=SETTINGS,
         )
 
     def parser(self) -> Parser:

@@ -18,7 +18,7 @@ from codencer.adapters.litellm import kind_of
 from codencer.adapters.objects import Object, count_at, look, microusd_at, text_at
 from codencer.adapters.programs import Program, built_in, examine, executable, home
 from codencer.adapters.tally import Tally
-from codencer.adapters.variables import FOLDERS, MODELS, PROXIES, signed_in
+from codencer.adapters.variables import CONFIG_FOLDER, FOLDERS, MODELS, PROXIES, signed_in
 from codencer.model.attempt import AgentEvent, AgentOutcome, ErrorKind
 from codencer.model.launch import ExitRecord, Launch
 from codencer.model.ports import Assignment, Parser, Probe
@@ -85,6 +85,7 @@ class MiniSweAgent:
                 "MSWEA_SILENT_STARTUP": "1",
                 "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             },
+            writes=(f"${{MSWEA_GLOBAL_CONFIG_DIR:-{CONFIG_FOLDER}/mini-swe-agent}}/",),
         )
 
     def parser(self) -> Parser:

@@ -14,7 +14,16 @@ from codencer.adapters import telling
 from codencer.adapters.objects import Object, ObjectReader, count_at, look, microusd_at, text_at
 from codencer.adapters.programs import Program, built_in, examine, executable, home
 from codencer.adapters.tally import Tally, kind_of_status
-from codencer.adapters.variables import FOLDERS, MODELS, PROXIES, signed_in
+from codencer.adapters.variables import (
+    CACHE_FOLDER,
+    CONFIG_FOLDER,
+    DATA_FOLDER,
+    FOLDERS,
+    MODELS,
+    PROXIES,
+    STATE_FOLDER,
+    signed_in,
+)
 from codencer.model.attempt import AgentEvent, AgentOutcome, ErrorKind
 from codencer.model.launch import ExitRecord, Launch
 from codencer.model.ports import Assignment, Parser, Probe
@@ -27,6 +36,7 @@ PROGRAM = Program(
     newest="1.18.33",
     install="npm install -g opencode-ai",
 )
+SETTINGS = tuple(f"{folder}/opencode/" for folder in (CONFIG_FOLDER, DATA_FOLDER, STATE_FOLDER, CACHE_FOLDER))
 _KEYS = ("OPENCODE_API_KEY", *MODELS)
 _EDITING = ("write", "edit", "patch", "apply_patch", "multiedit")
 _REASONS: Mapping[str, tuple[ErrorKind, str]] = {
@@ -74,6 +84,7 @@ class Opencode:
                 "OPENCODE_DISABLE_SHARE": "1",
             },
             stdin=assignment.prompt.encode("utf-8", "replace"),
+            writes=SETTINGS,
         )
 
     def parser(self) -> Parser:

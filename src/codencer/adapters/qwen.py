@@ -22,6 +22,7 @@ PROGRAM = Program(
     newest="0.24.4",
     install="npm install -g @qwen-code/qwen-code",
 )
+SETTINGS = ("~/.qwen/",)
 _SIGN_IN = "run `qwen` once and sign in, or set OPENAI_API_KEY (and OPENAI_BASE_URL, OPENAI_MODEL)"
 
 
@@ -57,6 +58,7 @@ class Qwen:
             env_optional=(*FOLDERS, *PROXIES, *MODELS, "QWEN_*"),
             env={"QWEN_TELEMETRY_ENABLED": "false", "NO_UPDATE_NOTIFIER": "1"},
             stdin=assignment.prompt.encode("utf-8", "replace"),
+            writes=SETTINGS,
         )
 
     def parser(self) -> Parser:

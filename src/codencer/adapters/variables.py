@@ -11,6 +11,10 @@ from pathlib import Path
 from codencer.model.step import AdapterSettings
 
 FOLDERS = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME")
+CONFIG_FOLDER = "${XDG_CONFIG_HOME:-~/.config}"
+DATA_FOLDER = "${XDG_DATA_HOME:-~/.local/share}"
+STATE_FOLDER = "${XDG_STATE_HOME:-~/.local/state}"
+CACHE_FOLDER = "${XDG_CACHE_HOME:-~/.cache}"
 PROXIES = tuple(
     spelt for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") for spelt in (name, name.lower())
 )

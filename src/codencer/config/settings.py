@@ -29,7 +29,7 @@ class FromProject(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """`former` are the predecessor's variables. A setting with `inactive` has no effect yet."""
+    """`former` are the predecessor's variables."""
 
     name: str
     kind: Kind
@@ -38,7 +38,6 @@ class Setting:
     project: FromProject = FromProject.FREELY
     narrow: Callable[[str, Repository], str | None] = lambda _value, _repository: None
     is_path: bool = False
-    inactive: bool = False
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from codencer.config.dotenv import Entry
 from codencer.config.settings import SETTINGS, FromProject, Setting
 from codencer.config.toml import Document
-from codencer.errors import InvalidInput, NotSupported
+from codencer.errors import InvalidInput
 from codencer.locate import Repository
 
 BINARY = "_BINARY"
@@ -103,8 +103,6 @@ def _given(
     try:
         raw = setting.kind.parse(value) if is_text and isinstance(value, str) else value
         checked = setting.kind.check(raw)
-        if setting.inactive or (setting.name == "sandbox" and checked == "bwrap"):
-            raise NotSupported("this has no effect yet and is refused until it has: take it out")
         _refuse_from_project(setting, checked, level, repository)
     except InvalidInput as problem:
         raise type(problem)(f"{place}: {problem}") from problem

@@ -4,6 +4,7 @@
 that is kept for the repository. Nothing is changed and nothing is created, unless `--act` asks for it.
 """
 
+import os
 import re
 from typing import Any
 
@@ -15,6 +16,7 @@ from codencer.engine.catalogue import adapters
 from codencer.errors import CodencerError
 from codencer.ledger import verify
 from codencer.model.codec import encode
+from codencer.process.sandbox import find_sandbox
 from codencer.workspace.git import Git
 
 CHECKS = ("ledger", "doctor", "purge")
@@ -37,7 +39,7 @@ def run_check(config: Config, what: str, *, act: bool = False, kill: bool = Fals
     mended = (
         [Check(name="repaired", ok=True, detail=line, needed=False) for line in repair(config)] if act else []
     )
-    checks = [*mended, *_git(config), *faults(config), *_adapters(config)]
+    checks = [*mended, *_git(config), _sandbox(config), *faults(config), *_adapters(config)]
     return encode(checks), 0 if all(each.ok or not each.needed for each in checks) else 5
 
 
@@ -54,6 +56,18 @@ def _git(config: Config) -> list[Check]:
     if git.ok("rev-parse", "--quiet", "--verify", "HEAD^{commit}"):
         return [version, Check(name="commit", ok=True, detail="there is one to begin from")]
     return [version, Check(name="commit", ok=False, detail="there is none yet: make a first commit")]
+
+
+def _sandbox(config: Config) -> Check:
+    """Whether agents and validations can be confined; else they run plain, or not at all with `bwrap`."""
+    found = find_sandbox(os.environ)
+    if config.sandbox == "none":
+        return Check(name="sandbox", ok=True, detail="plain: sandbox = none", needed=False)
+    if found.problem:
+        needed = config.sandbox == "bwrap"
+        detail = f"{'nothing is started' if needed else 'plain'}: {found.problem}"
+        return Check(name="sandbox", ok=False, detail=detail, needed=needed)
+    return Check(name="sandbox", ok=True, detail=f"sandboxed, by {found.program}", needed=False)
 
 
 def _adapters(config: Config) -> list[Check]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from codencer.engine.assignment import adapter_of, look, order_for
 from codencer.engine.briefing import in_its_light
+from codencer.engine.confining import level_of
 from codencer.engine.continuing import take_up
 from codencer.engine.conversation import attend
 from codencer.engine.launching import marker_of, never_began, never_came_up, watch
@@ -125,7 +126,8 @@ async def _launch(trip: Trip, adapter: Adapter) -> Path:
         raise LaunchRefused from problem
     if is_watched(trip):
         await asyncio.to_thread(note_before, trip)
-    body = {"launch": name, "adapter_version": version, "trust_level": "plain"}
+    level = await asyncio.to_thread(level_of, trip, order.confinement)
+    body = {"launch": name, "adapter_version": version, "trust_level": level}
     await trip.record((EventKind.AGENT_LAUNCHING, body))
     folder = trip.rooms.layout.launch(attempt.id, name)
     try:

@@ -10,6 +10,7 @@ from codencer.adapters import load
 from codencer.adapters.prompt import build_prompt
 from codencer.engine import homes
 from codencer.engine.briefing import Briefing, write_briefing
+from codencer.engine.confining import confined_agent
 from codencer.engine.continuing import home_kind
 from codencer.engine.environment import for_agent
 from codencer.engine.launching import marker_of
@@ -23,7 +24,7 @@ from codencer.model.task import TaskSpec
 from codencer.process.launches import Order
 
 RESULT, REPORT = "result.json", "report.json"
-"""Files of the exchange folder that the agent may write."""
+"""Files that the agent may leave in the folder for what it gives back."""
 
 
 def _told(task: TaskSpec) -> TaskSpec:
@@ -73,8 +74,8 @@ def assignment_of(trip: Trip) -> Assignment:
         workspace=workspace,
         task_file=exchange / "task.json",
         prompt_file=exchange / "prompt.txt",
-        result_file=exchange / RESULT,
-        report_file=exchange / REPORT,
+        result_file=layout.returned(attempt.id) / RESULT,
+        report_file=layout.returned(attempt.id) / REPORT,
         session_id=session,
     )
     return resumed(attempt, new)
@@ -87,7 +88,8 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
         InvalidInput: a variable that the agent needs is not set, or the prompt cannot be passed.
     """
     layout, step, attempt = trip.rooms.layout, trip.step, trip.attempt
-    layout.exchange(attempt.id).mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (layout.exchange(attempt.id), layout.returned(attempt.id)):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     assignment = assignment_of(trip)
     _write(assignment.task_file, json.dumps(encode(assignment.task), indent=2))
     _write(assignment.prompt_file, assignment.prompt)
@@ -119,6 +121,7 @@ def order_for(trip: Trip, adapter: Adapter, name: str) -> Order:
         marker=marker_of(trip, layout.launch(attempt.id, name)),
         two_way=launch.two_way,
         memory_bytes=step.frozen.memory_cap_mb * MIB,
+        confinement=confined_agent(trip, launch, env, adapter.settings.isolated_home),
     )
 
 

@@ -33,6 +33,7 @@ def key_of(trip: Trip, spec: ValidationSpec, tree: str, environment: Mapping[str
         "overlay": frozen.overlays.get(spec.name),
         "provisioning": frozen.provisioning,
         "git": frozen.git_settings,
+        "trust_level": trip.attempt.trust_level,
         "environment": sorted({**environment, **spec.env}.items()),
     }
     return hashlib.sha256(canonical(asked)).hexdigest()

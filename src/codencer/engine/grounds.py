@@ -8,6 +8,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from codencer.engine.confining import confined_hook
 from codencer.engine.environment import allowed
 from codencer.engine.launching import Interrupted, clear_away, marker_of, supervise
 from codencer.engine.memory_cap import MIB
@@ -120,7 +121,7 @@ async def _provision_afresh(trip: Trip, ground: Ground, number: int) -> Provisio
 
 
 async def _run_hook(trip: Trip, ground: Ground, provisioning: Provisioning, folder: Path) -> Provisioning:
-    spec = trip.step.frozen.provisioning
+    spec, env = trip.step.frozen.provisioning, allowed(trip.rooms.environ)
     order = Order(
         launch=Launch(argv=("/bin/sh", "-c", spec.post_create)),
         limits=Limits(
@@ -129,9 +130,10 @@ async def _run_hook(trip: Trip, ground: Ground, provisioning: Provisioning, fold
             grace_seconds=trip.step.frozen.grace_seconds,
         ),
         cwd=ground.workspace,
-        env=allowed(trip.rooms.environ),
+        env=env,
         marker=marker_of(trip, folder),
         memory_bytes=trip.step.frozen.memory_cap_mb * MIB,
+        confinement=await asyncio.to_thread(confined_hook, trip, ground.workspace, env),
     )
     record = await supervise(trip, folder, order)
     status, summary = _judge(record, spec.timeout_seconds)

@@ -16,6 +16,7 @@ from pathlib import Path
 from codencer import validation
 from codencer.engine import baselines
 from codencer.engine.collect import output, seal
+from codencer.engine.confining import confined_validation
 from codencer.engine.environment import allowed
 from codencer.engine.grounds import Ground, agents_ground, fresh_ground, give_up, provision
 from codencer.engine.launching import Interrupted, clear_away, marker_of, supervise
@@ -126,7 +127,8 @@ class Judging:
         folder = trip.rooms.layout.launch(trip.attempt.id, f"{kind}-{number}")
         report = self._report_in(ground)
         try:
-            record = await supervise(trip, folder, self._order(ground, folder))
+            order = await asyncio.to_thread(self._order, ground, folder)
+            record = await supervise(trip, folder, order)
         except Interrupted:
             return None
         if trip.cancelled:
@@ -145,6 +147,7 @@ class Judging:
 
     def _order(self, ground: Ground, folder: Path) -> Order:
         trip, launch = self.trip, validation.launch(self.spec)
+        env = allowed(trip.rooms.environ) | launch.env
         return Order(
             launch=launch,
             limits=Limits(
@@ -153,9 +156,10 @@ class Judging:
                 grace_seconds=trip.step.frozen.grace_seconds,
             ),
             cwd=ground.workspace,
-            env=allowed(trip.rooms.environ) | launch.env,
+            env=env,
             marker=marker_of(trip, folder),
             memory_bytes=trip.step.frozen.memory_cap_mb * MIB,
+            confinement=confined_validation(trip, ground.workspace, env),
         )
 
     def _lay(self, ground: Ground, *, guarded: bool) -> None:

@@ -58,8 +58,12 @@ class Layout:
         return self.attempt_folder(attempt_id) / "scope.json"
 
     def exchange(self, attempt_id: str) -> Path:
-        """What agent and bridge hand each other: the task, the prompt, the result fragment."""
+        """What the bridge gives an agent: the task, the prompt. In a sandbox it only reads them."""
         return self.attempt_folder(attempt_id) / "exchange"
+
+    def returned(self, attempt_id: str) -> Path:
+        """What an agent gives back: the result fragment, a report. The bridge writes nothing here."""
+        return self.exchange(attempt_id) / "agent"
 
     def launch(self, attempt_id: str, name: str) -> Path:
         return self.attempt_folder(attempt_id) / name

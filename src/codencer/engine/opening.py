@@ -10,6 +10,7 @@ from codencer.errors import StorageFailed
 from codencer.ledger import ArtifactStore, Ledger
 from codencer.locate import claim_instance
 from codencer.process.launches import Launcher
+from codencer.process.sandbox import find_sandbox
 from codencer.workspace.git import Git, open_store, see_out_earlier_commands
 
 
@@ -36,7 +37,8 @@ def open_rooms(config: Config) -> Rooms:
         ) from problem
     store = open_store(config.repository.common_dir, layout.state)
     see_out_earlier_commands(store)
-    launcher = Launcher()
+    sandbox = find_sandbox(os.environ)
+    launcher = Launcher(sandbox=sandbox)
     return Rooms(
         instance_id=instance.id,
         config=config,
@@ -48,4 +50,5 @@ def open_rooms(config: Config) -> Rooms:
         store=store,
         environ=dict(os.environ),
         git_version=Git(store).text("version"),
+        sandbox=sandbox,
     )

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 from codencer.engine.bases import resolve_awaited
+from codencer.engine.confining import is_to_confine
 from codencer.engine.grounds import agents_ground, provision
 from codencer.engine.rooms import Trip
 from codencer.errors import CodencerError, InvalidInput
@@ -48,6 +49,7 @@ async def _give_up(trip: Trip, ending: Ending, summary: str) -> None:
 
 
 async def _provision(trip: Trip) -> Provisioning:
+    is_to_confine(trip)  # or nothing is even prepared
     await resolve_awaited(trip)
     ground = agents_ground(trip)
     provisioning = await provision(trip, ground)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from codencer.adapters.before import NOTHING, Continuation
 from codencer.config import Config
@@ -18,6 +19,7 @@ from codencer.model.lifecycle import advance
 from codencer.model.ports import Probe
 from codencer.model.step import Step, StepState
 from codencer.process.launches import Launcher
+from codencer.process.sandbox import Sandbox
 from codencer.workspace.git import GitSettings, Store
 from codencer.workspace.provisioned import ignoring_provisioned
 
@@ -34,6 +36,7 @@ class Rooms:
     store: Store
     environ: Mapping[str, str]
     git_version: str
+    sandbox: Sandbox
     pins: SharedLock = field(default_factory=SharedLock)
     """Held while a base is pinned and recorded; alone by what deletes refs."""
     meter: Meter = field(default_factory=Meter)
@@ -70,6 +73,10 @@ class Trip:
     @property
     def cancelled(self) -> bool:
         return self.stop.is_set() or self.step.cancel_requested
+
+    @property
+    def workspace(self) -> Path:
+        return self.rooms.layout.workspace(self.attempt.id)
 
     @property
     def git_settings(self) -> GitSettings:

@@ -42,7 +42,10 @@ def read_outcome(
         parser, said = adapter.parser(), _chunks(folder)
     left = TRANSCRIPT_BYTES
     exchange = trip.rooms.layout.exchange(trip.attempt.id)
-    with (exchange / TRANSCRIPT).open("w", encoding="utf-8") as transcript:
+    returned = trip.rooms.layout.returned(trip.attempt.id)
+    # What is there may be a link of the agent's, if it was not confined.
+    (exchange / TRANSCRIPT).unlink(missing_ok=True)
+    with (exchange / TRANSCRIPT).open("x", encoding="utf-8") as transcript:
         for chunks, reader in [*_before(trip, adapter, folder), (said, parser)]:
             # The closing newline ends a last line that the agent left open.
             for data in chain(chunks, (b"\n",)):
@@ -51,8 +54,8 @@ def read_outcome(
                         left -= transcript.write(event_line(event) + "\n")
     return parser.finish(
         record,
-        _left(exchange / RESULT, LARGEST_FRAGMENT_BYTES),
-        _left(exchange / REPORT, LARGEST_REPORT_BYTES),
+        _left(returned / RESULT, LARGEST_FRAGMENT_BYTES),
+        _left(returned / REPORT, LARGEST_REPORT_BYTES),
     )
 
 

@@ -24,6 +24,9 @@ class Launch:
     stands for the rest of a name. `env` holds harmless fixed values. An empty `stdin` means the
     null device. With `two_way` the agent is spoken to while it runs. `litter` are patterns
     (gitignore) of files that this agent drops for itself: they are no work, unless the base has them.
+    `reads` and `writes` are what a sandbox lets it see and change besides its workspace: paths that
+    begin with `~`, or with a variable of its own environment (`${NAME:-INSTEAD}`, or `${NAME}`, which
+    means nothing while it is not set). One of `writes` that ends in `/` is a folder, made if missing.
     """
 
     argv: tuple[str, ...]
@@ -34,6 +37,30 @@ class Launch:
     success_exit_codes: tuple[int, ...] = (0,)
     two_way: bool = False
     litter: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confinement:
+    """What of the file system a launch sees besides the system's own folders; all paths are absolute.
+
+    The deepest entry above a path decides. `hidden` places are empty, `private` ones are empty folders
+    of this launch alone, which it may fill. Where two entries name the same path, the one that opens
+    more wins. A `write` entry may have been changed by an agent before, so no link in it is followed.
+    """
+
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+
+
+class TrustLevel(StrEnum):
+    PLAIN = "plain"
+    """Agent and bridge share a user, and everything that this user can reach."""
+    SANDBOXED = "sandboxed"
+    """Hook, agent and validations ran confined, each of them from its first instruction on."""
 
 
 class ExitReason(StrEnum):

@@ -102,6 +102,16 @@ class ScopeWatch(StrEnum):
     STOP = "stop"
 
 
+class SandboxMode(StrEnum):
+    """Whether what an attempt starts is confined."""
+
+    AUTO = "auto"
+    """Where that is possible."""
+    BWRAP = "bwrap"
+    """Always: where it is not possible nothing is started."""
+    NONE = "none"
+
+
 @dataclass(frozen=True, kw_only=True)
 class AdapterSettings:
     """One `[adapters.NAME]` table: a command of the user's own, or settings of a built-in.
@@ -145,6 +155,7 @@ class FrozenSettings:
     max_output_bytes: int = 2 * 1024**3
     memory_cap_mb: int = 0
     scope_watch: ScopeWatch = ScopeWatch.OFF
+    sandbox: SandboxMode = SandboxMode.AUTO
     priority: int = 0
     fallbacks: tuple[AdapterSettings, ...] = ()
     policy: Policy | None = None

@@ -2,6 +2,10 @@
 
     launches.py      Launcher: start, adopt, await, stop and sweep supervised process trees
     folder.py        what a launch folder says: claim, lock, exit record
+    sandbox.py       bubblewrap around a command, where it works
+    confined.py      what such a launch leaves, and how its command really ended
+    toolchains.py    where the programs on PATH are really installed
+    mounts.py        from what a launch may see to the mounts that make it so
     conversation.py  Conversation: hear and answer the agent of a two-way launch
     link.py          the line to its relay
     frames.py        what the log of a conversation says

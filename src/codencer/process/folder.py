@@ -18,6 +18,7 @@ from codencer.errors import IncompatibleVersion, StorageFailed
 from codencer.model.codec import DecodeError, decode
 from codencer.model.launch import ExitReason, ExitRecord, LaunchStatus
 from codencer.process import groups
+from codencer.process.confined import is_confined, seen_through
 from codencer.process.frames import LOG, read_failure
 from codencer.process.procfs import boot_id, seconds_since
 
@@ -122,7 +123,7 @@ def read_exit(folder: Path) -> ExitRecord | None:
     if record.reason is ExitReason.EXITED and (failure := read_failure(folder / LOG)):
         # The supervisor knows only of the relay, which started and could not start the command.
         return replace(record, reason=ExitReason.NOT_STARTED, code=None, error=failure)
-    return record
+    return seen_through(folder, record) if is_confined(folder) else record
 
 
 def read_group(folder: Path) -> Path | None:

@@ -14,7 +14,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
@@ -22,11 +21,20 @@ from pathlib import Path
 
 from codencer.errors import InvalidInput, LaunchFailed, StorageFailed
 from codencer.failpoints import reach
-from codencer.model.launch import ExitReason, ExitRecord, Launch, LaunchStatus, Limits, ProcessNote
+from codencer.model.launch import (
+    Confinement,
+    ExitReason,
+    ExitRecord,
+    Launch,
+    LaunchStatus,
+    Limits,
+    ProcessNote,
+)
 from codencer.process import folder as folders
 from codencer.process import groups, tree
 from codencer.process.frames import LOG
 from codencer.process.procfs import read_stat
+from codencer.process.sandbox import NO_SANDBOX, Sandbox
 from codencer.process.waiting import launch_end, off_loop, process_end, readable
 from codencer.process.watch import changed
 
@@ -40,7 +48,8 @@ class Order:
     `marker` must belong to this launch alone: when the launch ends, every process that still
     has it in its environment is killed. With `two_way` a relay runs the command: there is
     no stdout file but a log, heard and answered through a `Conversation`. The kernel keeps the
-    tree below `memory_bytes` where it offers to; 0 is no limit.
+    tree below `memory_bytes` where it offers to; 0 is no limit. With `confinement` the command is in
+    a sandbox and sees no more than that.
     """
 
     launch: Launch
@@ -50,6 +59,7 @@ class Order:
     marker: str
     two_way: bool = False
     memory_bytes: int = 0
+    confinement: Confinement | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +67,6 @@ class Started:
     """A supervisor was spawned; whether it starts the command, `Launcher.started` tells."""
 
     pid: int
-
-
-Wrap = Callable[[Order], Sequence[str]]
-"""Turns an order into the words really executed; the place for a sandbox."""
-
-
-def unwrapped(order: Order) -> Sequence[str]:
-    """The command as it is."""
-    return order.launch.argv
 
 
 @dataclass
@@ -97,9 +98,9 @@ class _Own:
 class Launcher:
     """Starts, awaits, adopts and stops launches. One per daemon; its async methods on one loop."""
 
-    def __init__(self, python: str = sys.executable, wrap: Wrap = unwrapped) -> None:
+    def __init__(self, python: str = sys.executable, sandbox: Sandbox = NO_SANDBOX) -> None:
         self._python = python
-        self._wrap = wrap
+        self._sandbox = sandbox
         self._own: dict[Path, _Own] = {}
         self._left = False
 
@@ -260,16 +261,18 @@ class Launcher:
 
     def _lay_out(self, folder: Path, order: Order) -> str:
         """Write the launch folder and return the path of the script to run."""
-        words = list(self._wrap(order))
+        words, cwd = list(order.launch.argv), os.path.abspath(order.cwd)
         if not words or not words[0]:
             raise InvalidInput("an empty command cannot be started")
         if order.two_way and order.launch.stdin:
             raise InvalidInput("a two-way command has no input from the start: send it as the first frame")
         output = LOG if order.two_way else "stdout"
-        cwd = os.path.abspath(order.cwd)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             script = self._copy(folder, "supervisor")
+            if order.confinement is not None:
+                # The sandbox enters the command's folder itself, and notes in the launch folder how it went.
+                words, cwd = self._sandbox.wrap(words, order.confinement, folder, order.cwd), "."
             if order.two_way:
                 # The relay runs in this folder, wherever that is moved meanwhile.
                 relay = [self._python, "-I", "-S", self._copy(folder, "relay")]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codencer.config import AtOnce, Config, for_checkout, show, start_folder
-from codencer.errors import Forbidden, InvalidInput, NotFound, NotSupported
+from codencer.errors import Forbidden, InvalidInput, NotFound
 from codencer.locate import Repository
 from codencer.model.step import PromptChannel
 
@@ -197,20 +197,6 @@ def test_a_wrong_key_or_value_names_file_line_and_key(
         load_config()
     assert str(caught.value).startswith(f"{path}:")
     assert problem in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        'sandbox = "bwrap"',
-    ],
-)
-def test_what_has_no_effect_yet_is_refused_not_ignored(
-    load_config: Load, user_file: Write, text: str
-) -> None:
-    user_file(text)
-    with pytest.raises(NotSupported):
-        load_config()
 
 
 def test_max_parallel_as_a_table(load_config: Load, project_file: Write) -> None:

@@ -53,7 +53,7 @@ async def test_the_conversation_goes_on_and_hears_what_was_wrong(
         [["write", "code.txt", "half"], ["end", "All done."]],
         [["write", "code.txt", "fixed"], ["end", "Now it is."]],
     )
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         step = await house.run_to_end(goal, validations=CHECKS, **HERON)
         assert step.state is StepState.FAILED_VALIDATION
         assert (await house.engine.result(step.id)).agent.session_id == "h-0"
@@ -80,7 +80,7 @@ async def test_a_conversation_that_is_lost_fails_once_and_the_next_is_a_new_one(
         [],
         [["write", "code.txt", "fixed"], ["end", "Now it is."]],
     )
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         step = await house.run_to_end(goal, validations=CHECKS[:1], **HERON)
         step = await again(house, step)
         assert step.state is StepState.FAILED_ADAPTER
@@ -103,7 +103,7 @@ async def test_another_agent_gets_a_report(
     (repo / ".codencer").mkdir()
     (repo / ".codencer/config.toml").write_text(f"[adapters.reader]\ncommand = {json.dumps(argv)}\n")
     goal = installed.goal(notes, [["write", "code.txt", "fixed?"], ["end", "## Goal\n\nobey me"]])
-    async with open_engine(repo, trust="always") as house:
+    async with open_engine(repo, trust="always", sandbox="none") as house:
         step = await house.run_to_end(goal, validations=CHECKS[1:], **HERON, title="Mend it")
         assert step.state is StepState.COMPLETED
         step = await house.engine.retry(step.id, "test", adapter="reader", force=True)
@@ -120,7 +120,7 @@ async def test_only_a_hidden_check_failed_and_nothing_is_told_of_it(
     repo: Path, notes: Path, open_engine: Open, installed: Any
 ) -> None:
     goal = installed.goal(notes, [["write", "code.txt", "half"], ["end", "Done."]], [["end", "Done again."]])
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         step = await house.run_to_end(goal, validations=CHECKS[1:], **HERON)
         assert "held-back" in step.summary
         await again(house, step)
@@ -134,7 +134,7 @@ async def test_a_claim_without_work_is_visible_and_a_failure_keeps_the_agents_wo
     repo: Path, notes: Path, open_engine: Open, installed: Any
 ) -> None:
     goal = installed.goal(notes, [["end", "Everything is mended."]], [["say", "hm"], ["exit", 3]])
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         step = await house.run_to_end(goal, **HERON)
         claimed = await house.engine.result(step.id)
         step = await again(house, step, force=True)

@@ -319,7 +319,7 @@ async def test_who_answers_its_own_question_is_found_out(
     os.mkfifo(tmp_path / "asked")
     answering = f"leave read x < {tmp_path}/asked; exec {sys.executable} {speaker} {top}/.git/codencer"
     script = [answering, "write code.txt fixed", "hang"]
-    async with open_engine(top) as house:
+    async with open_engine(top, sandbox="none") as house:
         step = await house.submit(**task(*script))
         await asked(house, step)
         await asyncio.to_thread((tmp_path / "asked").write_text, "go\n")
@@ -334,7 +334,7 @@ async def test_a_damaged_conversation_ends_the_attempt(make: Open, open_engine: 
     top = make()
     logs = f"{top}/.git/codencer/launches/*/agent-1/conversation"
     spoil = f"do for log in {logs}; do echo nonsense >> $log; done"
-    async with open_engine(top) as house:
+    async with open_engine(top, sandbox="none") as house:
         step = await house.run_to_end(**task(spoil, "write code.txt fixed", "hang"))
         result = await house.engine.result(step.id)
     assert step.state is StepState.FAILED_ADAPTER

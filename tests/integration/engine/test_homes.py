@@ -53,7 +53,7 @@ async def test_one_home_for_all_attempts_of_a_step_and_it_goes_with_the_last_sna
         [["write", "code.txt", "other"], ["end", "Alone."]],
     )
     where = {"workspace_root": str(elsewhere), "trust": "always"}
-    async with open_engine(repo, **where) as house:
+    async with open_engine(repo, **where, sandbox="none") as house:
         step = await house.run_to_end(goal, validations=[{"name": "v", "command": "false"}], **HERON)
         await house.engine.retry(step.id, "test")
         step = await house.settled(step)

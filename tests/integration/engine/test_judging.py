@@ -93,7 +93,7 @@ async def test_a_check_that_passes_before_proves_nothing(
 
 async def test_a_flaky_test_is_named_and_fails_nothing(repo: Path, open_engine: Open, tmp_path: Path) -> None:
     goal = "simulate: write code.txt green red dead\nsimulate: write tests/odd.txt odd flaky"
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         step, result = await judged(house, goal, check(tmp_path, retries=1))
         names = {each.name for each in await house.engine.artifacts(step.id)}
     [unit] = result.validations

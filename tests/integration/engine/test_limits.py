@@ -73,7 +73,7 @@ async def begun(house: Any, count: int) -> list[str]:
 async def test_limits_per_adapter_and_per_run_hold_and_waiting_steps_say_so(
     repo: Path, open_engine: Open, guests: Callable[[str], dict[str, Any]], open_gate: Callable[[], None]
 ) -> None:
-    async with open_engine(repo, max_parallel="overall=3,per_adapter=2,per_run=2") as house:
+    async with open_engine(repo, max_parallel="overall=3,per_adapter=2,per_run=2", sandbox="none") as house:
         first, second = [await house.submit(f"{n}", **guests("one")) for n in range(2)]
         same_run = await house.submit("same run", **guests("two"))
         other_run = await house.submit("other run", run="other", **guests("one"))

@@ -80,14 +80,14 @@ async def test_a_live_look_and_another_daemon_leave_out_the_same(
 ) -> None:
     os.mkfifo(home / "wait")
     repo = make_repo({"code.txt": "broken\n"})
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         step = await submit(house)
         await house.reached(step, "agent.started")
         # Opening for writing returns when the stand-in, all its files made, has opened it for reading.
         gate = await asyncio.to_thread((home / "wait").open, "w")
         live = await house.engine.live(await house.engine.get_step(step.id))
     assert live.files_changed == 2
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         with gate:
             gate.write("go on\n")
         assert (await house.settled(step)).state is StepState.COMPLETED

@@ -46,7 +46,7 @@ async def test_an_agent_at_work(
     argv = write_agent("worker", WORKER.replace("GATE", repr(str(gate))))
     (repo / ".codencer").mkdir()
     (repo / ".codencer/config.toml").write_text(f"[adapters.worker]\ncommand = {json.dumps(argv)}\n")
-    async with open_engine(repo, max_parallel="1") as house:
+    async with open_engine(repo, max_parallel="1", sandbox="none") as house:
         step = await house.submit("work", is_simulation=False, adapter_profile="worker")
         queued = await house.submit("simulate: say next")
         await house.reached(step, "agent.started")
@@ -85,7 +85,7 @@ async def test_a_validation_at_work(repo: Path, open_engine: Open, tmp_path: Pat
     note, gate = tmp_path / "note", tmp_path / "gate"
     note.write_text("")
     check = f"echo checking >&2; echo checking >> {note}; while ! test -e {gate}; do sleep 0.02; done"
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         step = await house.submit(
             "simulate: write code.txt fixed", validations=[{"name": "slow", "command": check}]
         )

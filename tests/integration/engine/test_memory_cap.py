@@ -53,11 +53,11 @@ def eater(repo: Path, tmp_path: Path, write_agent: Callable[[str, str], list[str
 async def test_the_whole_tree_counts_and_an_adopted_one_too(
     repo: Path, open_engine: Open, eater: dict[str, Any], open_gate: Callable[[], None]
 ) -> None:
-    async with open_engine(repo, memory_cap_mb="200") as house:
+    async with open_engine(repo, memory_cap_mb="200", sandbox="none") as house:
         step = await house.submit("eat", **eater)
         await house.reached(step, "agent.started")
     open_gate()
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         ended = await house.settled(step)
         [attempt] = await house.engine.attempts(step.id)
         result = await house.engine.result(step.id)

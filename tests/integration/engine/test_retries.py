@@ -59,7 +59,7 @@ def shown(repo: Path, what: str) -> bytes:
 async def test_a_crash_is_tried_again_and_its_cause_stays_visible(
     repo: Path, open_engine: Open, policy: Callable[..., Any], once: Callable[[str], str]
 ) -> None:
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         goal = once("exit 3") + "simulate: write code.txt fixed"
         step = await house.run_to_end(goal, **policy(adapter_process_failed=True, backoff_seconds=0))
         result = await house.engine.result(step.id)
@@ -79,7 +79,7 @@ async def test_when_the_attempts_are_used_up_the_first_cause_is_told(
     repo: Path, open_engine: Open, policy: Callable[..., Any], once: Callable[[str], str]
 ) -> None:
     retrying = policy(adapter_process_failed=True, max_attempts=3)
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         step = await house.run_to_end(once("exit 3") + "simulate: fail 4", **retrying)
         result = await house.engine.result(step.id)
         again = await house.engine.retry(step.id, "test")
@@ -141,7 +141,7 @@ async def test_a_retry_from_the_snapshot_goes_on_where_the_attempt_before_ended(
     first = "mkdir -p new; echo half > new/half.txt; echo 1 > code.txt; echo 'late*' > .gitignore; exit 1"
     goal = once(first) + "simulate: run grep -q 1 code.txt && cat new/half.txt made.txt > late.txt"
     retrying = policy(adapter_process_failed=True, **{"from": "snapshot"})
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         step = await house.run_to_end(goal, **retrying)
         result = await house.engine.result(step.id)
         one, two = await house.engine.attempts(step.id)
@@ -216,13 +216,13 @@ async def test_a_restart_keeps_the_moment_of_the_next_try(
     repo: Path, open_engine: Open, policy: Callable[..., Any], once: Callable[[str], str]
 ) -> None:
     goal = once("exit 1") + "simulate: say done"
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         long = await house.submit("simulate: fail", run="long", **policy(**LONG))
         short = await house.submit(goal, **policy(adapter_process_failed=True, backoff_seconds=1))
         for step in (long, short):
             await house.reached(step, "step.retry_planned")
         planned = (await house.engine.get_step(long.id)).next_try
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         now = await house.engine.get_step(long.id)
         assert now.next_try == planned
         assert "attempt 2 of 2 by simulation" in house.engine.waiting_reason(now)

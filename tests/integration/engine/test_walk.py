@@ -155,7 +155,7 @@ async def test_a_timeout_keeps_work_and_logs_and_leaves_no_process(
         "time.sleep(300)\n",
     )
     configure(repo, sleeper=agent)
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         step = await house.run_to_end(
             "sleep", is_simulation=False, adapter_profile="sleeper", timeout_seconds=1
         )
@@ -184,7 +184,7 @@ async def test_steps_really_run_at_the_same_time_and_never_more_than_allowed(
         "    time.sleep(0.01)\n",
     )
     configure(repo, meeter=agent)
-    async with open_engine(repo, max_parallel="2") as house:
+    async with open_engine(repo, max_parallel="2", sandbox="none") as house:
         steps = [
             await house.submit(f"meet {n}", is_simulation=False, adapter_profile="meeter") for n in range(4)
         ]

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from codencer.model.launch import Launch, Limits
+from codencer.model.launch import Confinement, Launch, Limits
 from codencer.process.conversation import Conversation
 from codencer.process.frames import Direction, read_frames
 from codencer.process.launches import Launcher, Order
 from codencer.process.procfs import all_pids, has_in_environment, read_bytes, read_stat
+from codencer.process.sandbox import Sandbox
 from codencer.process.watch import changed
 
 
@@ -38,6 +39,12 @@ def marker() -> Iterator[str]:
 @pytest.fixture
 def launcher() -> Launcher:
     return Launcher()
+
+
+@pytest.fixture
+def confining(sandbox: Sandbox) -> Launcher:
+    """A launcher that can keep an order's confinement."""
+    return Launcher(sandbox=sandbox)
 
 
 @pytest.fixture
@@ -84,6 +91,7 @@ def order(tmp_path: Path, marker: str) -> Callable[..., Order]:
         output_bytes: int = 1 << 30,
         grace_seconds: float = 5,
         two_way: bool = False,
+        confinement: Confinement | None = None,
     ) -> Order:
         return Order(
             launch=Launch(argv=argv, stdin=stdin),
@@ -97,6 +105,7 @@ def order(tmp_path: Path, marker: str) -> Callable[..., Order]:
             env={"PATH": os.environ["PATH"], **(env or {})},
             marker=marker,
             two_way=two_way,
+            confinement=confinement,
         )
 
     return make

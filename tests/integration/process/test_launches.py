@@ -260,13 +260,6 @@ async def test_finished_never_blocks_the_loop(
     assert first is not None
 
 
-async def test_wrapping_changes_what_is_executed(folder: Path, order: MakeOrder) -> None:
-    launcher = Launcher(wrap=lambda given: ("echo", "wrapped", *given.launch.argv))
-    launcher.start(folder, order("true"))
-    await launcher.finished(folder)
-    assert (folder / "stdout").read_text() == "wrapped true\n"
-
-
 async def test_another_python_runs_the_source(folder: Path, order: MakeOrder, tmp_path: Path) -> None:
     other = tmp_path / "python"
     other.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')

@@ -15,7 +15,7 @@ import pytest
 from blockbuster import BlockBuster
 
 from codencer.errors import Conflict, InvalidInput, TooLarge
-from codencer.model.launch import ExitReason, ExitRecord, LaunchStatus
+from codencer.model.launch import Confinement, ExitReason, ExitRecord, LaunchStatus
 from codencer.process.conversation import LONGEST_FRAME, Conversation
 from codencer.process.frames import Direction
 from codencer.process.launches import Launcher, Order
@@ -100,16 +100,29 @@ async def test_who_does_not_listen_is_not_talked_at(
 
 
 async def test_the_relay_stands_outside_of_what_wraps_the_agent(
-    folder: Path, order: MakeOrder, tmp_path: Path, talking: Talking, said: Said
+    confining: Launcher, folder: Path, order: MakeOrder, tmp_path: Path, talking: Talking, said: Said
 ) -> None:
-    other = tmp_path / "python"
-    other.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    other.chmod(0o755)
-    launcher = Launcher(python=str(other), wrap=lambda given: ("env", "INSIDE=yes", *given.launch.argv))
-    async with talking(launcher, folder, order("sh", "-c", "echo $INSIDE; cat", two_way=True)) as talk:
+    work = tmp_path / "work"
+    work.mkdir()
+    inside = Confinement(write=(str(work),))
+    script = f"ls -d {folder} 2>/dev/null; echo $PWD; cat"
+    asked = order("sh", "-c", script, two_way=True, cwd=work, confinement=inside)
+    async with talking(confining, folder, asked) as talk:
         await talk.send(b"on\n", "1")
         await talk.close_input()
-        assert await said(talk, b"never") == b"yes\non\n"
+        assert await said(talk, b"never") == f"{work}\non\n".encode()
+
+
+async def test_a_confined_command_that_is_missing(
+    confining: Launcher, folder: Path, order: MakeOrder, tmp_path: Path, talking: Talking
+) -> None:
+    asked = order("/no/agent", two_way=True, confinement=Confinement(write=(str(tmp_path),)))
+    async with talking(confining, folder, asked):
+        pass
+    record = await confining.finished(folder)
+    assert record is not None
+    assert record.reason is ExitReason.NOT_STARTED
+    assert "/no/agent" in record.error
 
 
 async def test_what_cannot_be_sent(

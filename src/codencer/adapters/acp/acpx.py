@@ -7,8 +7,10 @@ other, both sides in one stream, so the same reader serves as for a conversation
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
+from codencer.adapters import claude, codex, copilot, gemini, opencode, qwen
 from codencer.adapters.acp.requests import permission
 from codencer.adapters.acp.script import Script
 from codencer.adapters.acp.steps import LONGEST_SESSION, Refused
@@ -41,6 +43,9 @@ _VARIABLES = (
     "QWEN_*",
 )
 """Of the agents that it drives."""
+_SETTINGS = tuple(
+    chain(("~/.acpx/",), *(each.SETTINGS for each in (claude, codex, copilot, gemini, opencode, qwen)))
+)
 _OPENING = ("session/new", "session/load")
 
 
@@ -80,6 +85,7 @@ class Acpx:
             env_names=settings.env,
             env_optional=(*FOLDERS, *PROXIES, *MODELS, *_VARIABLES, "IS_SANDBOX"),
             stdin=assignment.prompt.encode("utf-8", "replace"),
+            writes=_SETTINGS,
         )
 
     def parser(self) -> Parser:

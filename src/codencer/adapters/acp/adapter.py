@@ -127,6 +127,8 @@ class AcpAdapter:
             },
             two_way=True,
             litter=kin.litter,
+            reads=kin.reads,
+            writes=kin.writes,
         )
 
     def parser(self) -> Parser:
@@ -145,4 +147,4 @@ def _leads_nowhere(variable: str) -> bool:
 def _own_home(settings: AdapterSettings, assignment: Assignment) -> dict[str, str]:
     if not settings.isolated_home:
         return {}
-    return {"HOME": os.fspath(assignment.task_file.with_name(HOME))}
+    return {"HOME": os.fspath(assignment.result_file.with_name(HOME))}
