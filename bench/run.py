@@ -29,6 +29,7 @@ GROUPS = {
     "idle": "bench.memory:idle",
     "output": "bench.memory:output",
     "supervisor": "bench.supervised:measure",
+    "sandbox": "bench.sandboxed:measure",
     "adoption": "bench.adoption:measure",
     "ledger": "bench.commits:measure",
     "durability": "bench.durability:measure",
