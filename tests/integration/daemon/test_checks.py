@@ -117,3 +117,26 @@ def test_only_the_default_adapter_is_needed(
         assert (rows[f"adapter {default}"]["ok"], rows[f"adapter {default}"]["needed"]) == (ok, True)
         assert (code == 0) is ok
         assert not rows["adapter aider"]["needed"]
+
+
+def test_the_doctor_says_whether_there_is_a_sandbox(
+    make_repo: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(sandbox: str) -> tuple[bool, bool, str]:
+        settings = load(find_repository(repo), flags={"sandbox": sandbox}, environ=os.environ)
+        [line] = [each for each in run_check(settings, "doctor")[0] if each["name"] == "sandbox"]
+        return line["ok"], line["needed"], line["detail"]
+
+    repo = make_repo()
+    program = tmp_path / "bwrap"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert look("none") == (True, False, "plain: sandbox = none")
+    ok, needed, detail = look("auto")
+    assert (ok, needed, detail.startswith(f"plain: {program} does not work here")) == (False, False, True)
+    ok, needed, detail = look("bwrap")
+    assert (ok, needed, detail.startswith("nothing is started")) == (False, True, True)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    if shutil.which("bwrap") is not None and look("auto")[0]:
+        assert look("bwrap") == (True, False, f"sandboxed, by {shutil.which('bwrap')}")
