@@ -24,7 +24,9 @@ PROGRAM = Program(
     install="npm install -g @anthropic-ai/claude-code",
 )
 _KEYS = ("ANTHROPIC_*", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_*")
-SETTINGS = ("${CLAUDE_CONFIG_DIR:-~/.claude}/", "~/.claude.json")
+SETTINGS = ("${CLAUDE_CONFIG_DIR:-~/.claude}/",)
+COPIED = ("~/.claude.json",)
+"""It replaces this file as a whole, which a mounted one does not let it, and several write it at a time."""
 _SIGN_IN = "run `claude` once and sign in, or set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN"
 
 
@@ -68,6 +70,7 @@ class Claude:
             },
             stdin=assignment.prompt.encode("utf-8", "replace"),
             writes=SETTINGS,
+            copies=COPIED,
         )
 
     def parser(self) -> Parser:

@@ -62,7 +62,7 @@ def confined_agent(trip: Trip, launch: Launch, env: Mapping[str, str], isolated:
     own = [layout.returned(attempt.id), *([layout.home(trip.step.id)] if isolated else [])]
     shown = layout.exchange(attempt.id)
     if isolated:
-        launch = replace(launch, reads=(), writes=())
+        launch = replace(launch, reads=(), writes=(), copies=())
     sealed = _sealed(trip)
     for each in launch.writes:
         if each.endswith("/") and (path := _expanded(each, env)) and not within(path, sealed):
@@ -117,6 +117,7 @@ def _confinement(
         ),
         write=(*opened((*launch.writes, *settings.write)), os.fspath(workspace), *map(os.fspath, own)),
         private=tuple(path for name in ("HOME", "TMPDIR") if os.path.isabs(path := env.get(name, ""))),
+        copied=tuple(opened(launch.copies)),
         hidden=(*sealed, *checkouts),
     )
 

@@ -27,6 +27,7 @@ class Launch:
     `reads` and `writes` are what a sandbox lets it see and change besides its workspace: paths that
     begin with `~`, or with a variable of its own environment (`${NAME:-INSTEAD}`, or `${NAME}`, which
     means nothing while it is not set). One of `writes` that ends in `/` is a folder, made if missing.
+    Of `copies` it gets a copy, to change as it likes: files that a program replaces instead of writing.
     """
 
     argv: tuple[str, ...]
@@ -39,6 +40,7 @@ class Launch:
     litter: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +48,15 @@ class Confinement:
     """What of the file system a launch sees besides the system's own folders; all paths are absolute.
 
     The deepest entry above a path decides. `hidden` places are empty, `private` ones are empty folders
-    of this launch alone, which it may fill. Where two entries name the same path, the one that opens
-    more wins. A `write` entry may have been changed by an agent before, so no link in it is followed.
+    of this launch alone, which it may fill, and `copied` files are copies there. Where two entries name
+    the same path, the one that opens more wins. A `write` entry may have been changed by an agent before,
+    so no link in it is followed.
     """
 
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
+    copied: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
 
 

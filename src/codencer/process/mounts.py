@@ -22,25 +22,35 @@ MOST_LINKS = 40
 """On the way to one path, as the kernel has it (path_resolution(7))."""
 
 
+FIRST_COPY = 5
+"""File descriptor."""
+
+
 class Kind(IntEnum):
     """What an entry makes of its path; of several for one path the greatest counts."""
 
     HIDDEN = 0
     PRIVATE = 1
-    READ = 2
-    WRITE = 3
+    COPIED = 2
+    READ = 3
+    WRITE = 4
 
 
 Entries = dict[str, Kind]
 Links = dict[str, str]
 
 
-def options(confinement: Confinement) -> list[str]:
-    """The mounts, from the root on; what does not exist is left out."""
+def options(confinement: Confinement) -> tuple[list[str], list[str]]:
+    """The mounts, from the root on; what does not exist is left out.
+
+    Returns:
+        The options, and the files that must be open for them, from `FIRST_COPY` on.
+    """
     entries, links = _resolved(confinement)
     made: dict[str, Kind | None] = {}
     words: list[str] = []
     sealed: list[str] = []
+    copied: list[str] = []
     for path in sorted(entries.keys() | links.keys(), key=lambda path: path.split("/")):
         around = _around(path, made)
         if path in links:
@@ -48,12 +58,17 @@ def options(confinement: Confinement) -> list[str]:
                 words += ("--symlink", links[path], path)
             continue
         kind = entries[path]
+        if kind is Kind.COPIED:
+            if around not in (Kind.READ, Kind.WRITE) and os.path.isfile(path):
+                words += ("--file", str(FIRST_COPY + len(copied)), path)
+                copied.append(path)
+            continue
         if mount := _mount(path, kind, around):
             words += mount
             made[path] = kind
             if kind is Kind.HIDDEN and mount[0] == "--tmpfs":
                 sealed += ("--remount-ro", path)
-    return [*words, *sealed, "--proc", "/proc", "--dev", "/dev"]
+    return [*words, *sealed, "--proc", "/proc", "--dev", "/dev"], copied
 
 
 def _mount(path: str, kind: Kind, around: Kind | None) -> tuple[str, ...]:
@@ -107,6 +122,8 @@ def _resolved(confinement: Confinement) -> tuple[Entries, Links]:
         changeable += [real] if real is not None else []
     for path in confinement.read:
         add(path, Kind.READ)
+    for path in confinement.copied:
+        add(path, Kind.COPIED)
     for path in confinement.hidden:
         add(path, Kind.HIDDEN)
     return entries, links

@@ -17,14 +17,14 @@ from codencer.model.launch import Confinement
 from codencer.process.commands import Bounds, run
 from codencer.process.confined import STATUS
 from codencer.process.folder import write_file
-from codencer.process.mounts import options
+from codencer.process.mounts import FIRST_COPY, options
 
 MOUNTS = "mounts"
 """File of a launch folder: options of bubblewrap, too many for a line that people read in `ps`."""
 HOW_TO_GET = "install bubblewrap (apt-get install bubblewrap, dnf install bubblewrap, pacman -S bubblewrap)"
 
 # bubblewrap dies of the TERM that asks the command to end, and the kernel would end all the rest with it.
-_OUTSIDE = ("/bin/sh", "-c", f'trap "" TERM; exec "$@" 3>{STATUS} 4<{MOUNTS}', "codencer-sandbox")
+_OUTSIDE = f'trap "" TERM; exec "$@" 3>{STATUS} 4<{MOUNTS}'
 _INSIDE = ("env", "--default-signal=TERM")  # coreutils 8.31
 _NAMESPACES = ("--unshare-user", "--unshare-pid", "--die-with-parent", "--cap-drop", "ALL")
 _BOUNDS = Bounds(stall_seconds=10, output_bytes=1024 * 1024)
@@ -45,11 +45,13 @@ class Sandbox:
         """
         if self.problem:
             raise LaunchFailed(f"it was to run in a sandbox, and there is none: {self.problem}")
-        mounts = [*options(confinement), "--chdir", os.path.abspath(cwd)]
+        mounts, copied = options(confinement)
+        mounts += ["--chdir", os.path.abspath(cwd)]
         write_file(folder / MOUNTS, b"".join(os.fsencode(word) + b"\0" for word in mounts))
+        opening = "".join(f'exec {FIRST_COPY + number}<"$1"; shift; ' for number in range(len(copied)))
         os.close(os.open(folder / STATUS, os.O_WRONLY | os.O_CREAT, 0o600))
         return [
-            *_OUTSIDE,
+            *("/bin/sh", "-c", opening + _OUTSIDE, "codencer-sandbox", *copied),
             *(self.program, *_NAMESPACES, "--json-status-fd", "3", "--args", "4", "--"),
             *_INSIDE,
             # env takes a word with an equals sign for a variable.
@@ -71,7 +73,7 @@ def _tried(path: str) -> Sandbox:
     program = shutil.which("bwrap", path=path)
     if program is None:
         return Sandbox(problem=f"bwrap was not found on PATH; {HOW_TO_GET}")
-    trial = (program, *_NAMESPACES, *options(Confinement()), "--", *_INSIDE, "true")
+    trial = (program, *_NAMESPACES, *options(Confinement())[0], "--", *_INSIDE, "true")
     try:
         done = run(trial, env={"PATH": path}, bounds=_BOUNDS)
     except LaunchFailed as problem:

@@ -103,8 +103,8 @@ async def test_the_agents_git_works_on_borrowed_objects(
     repo: Path, open_engine: Open, tmp_path: Path, sandbox: Sandbox
 ) -> None:
     shared = tmp_path / "shared"
-    clone = ["git", "clone", "--quiet", "--shared", repo, shared]
-    await asyncio.to_thread(subprocess.run, clone, check=True)
+    clone = ["git", "clone", "--quiet", "--shared", str(repo), str(shared)]
+    await asyncio.to_thread(subprocess.check_call, clone)
     work = (
         "git log --format=%s; git show HEAD:code.txt; echo x > new.txt; git add new.txt; git commit -qm done"
     )

@@ -87,6 +87,18 @@ async def test_links_lead_inside_where_they_lead_outside(
     assert (record.code, (folder / "stdout").read_text()) == (0, "tool")
 
 
+async def test_a_copy_is_changed_and_replaced_without_the_file(
+    confining: Launcher, folder: Path, inside: MakeOrder, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(name)
+    seen = {"copied": (str(tmp_path / "one"), str(tmp_path / "two"), str(tmp_path / "gone"))}
+    script = "cat ../one ../two; echo x >../new; mv ../new ../one; echo y >>../two; cat ../one ../two"
+    record = await ended(confining, folder, inside("sh", "-c", script, seen=seen))
+    assert (record.code, (folder / "stdout").read_text()) == (0, "onetwox\ntwoy\n")
+    assert [(tmp_path / name).read_text() for name in ("one", "two")] == ["one", "two"]
+
+
 async def test_a_link_that_an_earlier_agent_made_is_not_followed(
     confining: Launcher, folder: Path, inside: MakeOrder, tmp_path: Path, work: Path
 ) -> None:

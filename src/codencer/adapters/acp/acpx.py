@@ -86,6 +86,7 @@ class Acpx:
             env_optional=(*FOLDERS, *PROXIES, *MODELS, *_VARIABLES, "IS_SANDBOX"),
             stdin=assignment.prompt.encode("utf-8", "replace"),
             writes=_SETTINGS,
+            copies=claude.COPIED,
         )
 
     def parser(self) -> Parser:

@@ -129,6 +129,7 @@ class AcpAdapter:
             litter=kin.litter,
             reads=kin.reads,
             writes=kin.writes,
+            copies=kin.copies,
         )
 
     def parser(self) -> Parser:
