@@ -117,6 +117,10 @@ def place_in(folder: Path, bytecode: Path, files: Mapping[str, str]) -> Iterator
     runtime = tempfile.mkdtemp(prefix="cdr-", dir="/tmp")
     home.mkdir(parents=True)
     shutil.copy(Path(os.environ["HOME"]) / ".gitconfig", home / ".gitconfig")
+    # Tests meet their agents in pipes and files of their own: in a sandbox these are opened, and no more.
+    settings = home / ".config" / "codencer" / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f'[adapters.simulation]\nwrite = ["{Path(os.environ["HOME"]).parent}"]\n')
     dropped = ("CODENCER", "XDG", "GIT", "PYTHONDONTWRITEBYTECODE")
     env = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     env |= {

@@ -64,7 +64,7 @@ def test_an_adapter_does_what_it_should_with_a_fake(name: str, tmp_path: Path) -
     fake = replace(
         profile,
         speaks=Speaks.TOKEN,
-        settings={**profile.settings, "env": ("SCRIPTED_MODEL",), "read": (str(CAPTURES),)},
+        settings={**profile.settings, "env": ("SCRIPTED_MODEL",), "read": (str(TESTS),)},
         environment={**profile.environment, "SCRIPTED_MODEL": "$url"},
     )
     report = run(fake, Options(names=CASES, path=(str(way),)), lambda _: None)
