@@ -53,8 +53,8 @@ def ensure_started(
 def refuse_inside_attempt(environ: Mapping[str, str]) -> None:
     if environ.get(MARKER):
         raise Forbidden(
-            "no daemon can be reached from inside this attempt, and none is started there, because it would "
-            "be stopped with it; run the command outside, or start it there with `codencer start`"
+            "no daemon can be reached, and none is started from inside an attempt, because it would be "
+            "stopped with it; run the command outside, or start it there with `codencer start`"
         )
 
 

@@ -32,7 +32,7 @@ def select_adapter(config: Config, task: TaskSpec, wanted: str | None = None) ->
         known = ", ".join(sorted({*adapters.names(), *config.adapters}))
         raise InvalidInput(f"unknown adapter {requested!r}; known adapters: {known}")
     if simulated or config.simulates(requested):
-        return requested, AdapterSettings(name=SIMULATION)
+        return requested, settings_of(config, SIMULATION)
     return requested, settings_of(config, requested)
 
 

@@ -25,6 +25,7 @@ def configure(place: Any, tmp_path: Path, mode: str) -> Path:
 def test_an_agent_that_touches_a_forbidden_file_is_stopped_with_all_it_started(
     place: Any, tmp_path: Path
 ) -> None:
+    place.env["CODENCER_SANDBOX"] = "none"  # inside, processes have other numbers
     pid = configure(place, tmp_path, "stop")
     task = {"goal": "x", "adapter_profile": "stray", "forbidden_paths": ["*.pem"], "timeout_seconds": 40}
     place.json("run", "start", "r")

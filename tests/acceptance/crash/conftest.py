@@ -373,7 +373,9 @@ class Ordeal:
         """A fresh repository; whatever still runs in it is killed in the end."""
         folder.mkdir(parents=True)
         shutil.copytree(self.template, folder / "repo", symlinks=True)
-        (folder / "home").mkdir()
+        settings = folder / "home" / ".config" / "codencer" / "config.toml"
+        settings.parent.mkdir(parents=True)
+        settings.write_text(f'[adapters.simulation]\nwrite = ["{folder}"]\n')
         shutil.copy(Path(os.environ["HOME"]) / ".gitconfig", folder / "home" / ".gitconfig")
         runtime = tempfile.mkdtemp(prefix="cdr-", dir="/tmp")
         dropped = ("CODENCER", "XDG", "GIT", "PYTHONDONTWRITEBYTECODE")

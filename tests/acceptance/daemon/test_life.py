@@ -104,7 +104,7 @@ def test_a_port_in_use_or_a_public_address_is_refused(place: Any, host: str) -> 
 
 def test_agents_outlive_the_daemon_and_are_waited_for_across_it(place: Any) -> None:
     place.json("run", "start", "r")
-    mark = place.top / "go"
+    mark = place.top.parent / "go"
     goal = f"simulate: run while [ ! -e {mark} ]; do sleep 0.05; done\nsimulate: write x.txt x"
     step = place.json("submit", "r", "--goal", goal, *SIMULATED)["id"]
     place.run("step", "logs", step)

@@ -59,6 +59,7 @@ def test_all_of_ours_goes_and_nothing_of_the_users(place: Any) -> None:
 
 
 def test_what_is_at_work_is_ended_only_on_request(place: Any) -> None:
+    place.env["CODENCER_SANDBOX"] = "none"  # inside, processes have other numbers
     place.json("run", "start", "r")
     mark = place.top.parent / "alive"
     goal = f"simulate: run sleep 300 & echo $! > {mark}\nsimulate: say x\nsimulate: hang"

@@ -36,6 +36,7 @@ def pipes(folder: Path, *names: str) -> list[Path]:
 
 
 def test_kill_9_neither_blocks_the_repository_nor_starts_a_second_agent(place: Any, tmp_path: Path) -> None:
+    place.env["CODENCER_SANDBOX"] = "none"  # inside, processes have other numbers
     began, alone, asked, go = pipes(tmp_path, "began", "alone", "asked", "go")
     agent = tmp_path / "agent"
     agent.write_text(
@@ -61,6 +62,7 @@ def test_kill_9_neither_blocks_the_repository_nor_starts_a_second_agent(place: A
 
 
 def test_an_agent_of_a_dead_daemon_is_no_orphan(place: Any, tmp_path: Path) -> None:
+    place.env["CODENCER_SANDBOX"] = "none"  # inside, processes have other numbers
     (began,) = pipes(tmp_path, "began")
     place.json("run", "start", "r")
     goal = f"simulate: child\nsimulate: run echo $PPID > {began}\nsimulate: hang"
