@@ -52,7 +52,10 @@ def seen_through(folder: Path, record: ExitRecord) -> ExitRecord:
 
 
 def _said(stderr: Path) -> str:
-    """What stands on stderr when it is no more than one line."""
-    with stderr.open("rb") as file:
-        lines = file.read(_LARGEST_NOTE).decode("utf-8", "replace").splitlines()
+    """What stands on stderr when it is no more than one line; nothing when it was taken for evidence."""
+    try:
+        with stderr.open("rb") as file:
+            lines = file.read(_LARGEST_NOTE).decode("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return ""
     return lines[0].strip() if len(lines) == 1 else ""
