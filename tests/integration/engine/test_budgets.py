@@ -178,7 +178,7 @@ async def test_an_agent_that_its_run_cannot_pay_is_stopped_and_goes_on_when_it_c
         f"simulate: spend 100 400000\nsimulate: run test -e half.txt -a ! -e {tmp_path}/more && sleep 60\n"
         "simulate: run cp half.txt whole.txt"
     )
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         await started(house, cost_usd="0.3")
         step = await house.submit(goal.replace("&& sleep 60", "&& sleep 60 || true"))
         await house.reached(step, "step.retry_planned")
@@ -187,7 +187,7 @@ async def test_an_agent_that_its_run_cannot_pay_is_stopped_and_goes_on_when_it_c
         run = await house.engine.get_run("run")
     assert (run.state, held.state) == (RunState.PAUSED, StepState.FAILED_RETRYABLE)
     assert held.summary == "simulation was stopped: the budget of the run is used up: 0.4 of 0.3 USD"
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         await house.engine.set_budget("run", Allowance(cost_usd="2"), "test")
         await house.engine.change_run("run", "resume", "test")
         ended = await house.settled(step)

@@ -60,7 +60,7 @@ async def test_it_warns_while_the_agent_goes_on(
         "simulate: run mkdir -p deep/er && echo x > deep/er/c.txt\n"
         f"simulate: write src/a.lock x\nsimulate: run read x < {go}\nsimulate: delete deep"
     )
-    async with open_engine(repo, scope_watch="warn") as house:
+    async with open_engine(repo, scope_watch="warn", sandbox="none") as house:
         step = await house.submit(goal, **SCOPE)
         seen: set[str] = set()
         async for event in house.engine.events(step=step.id):
@@ -97,7 +97,7 @@ async def test_it_stops_an_agent_and_keeps_what_it_did(
     repo: Path, open_engine: Open, does: str, path: str, rule: str
 ) -> None:
     goal = f"simulate: write src/b.txt x\nsimulate: child\nsimulate: {does}\nsimulate: hang"
-    async with open_engine(repo, scope_watch="stop") as house:
+    async with open_engine(repo, scope_watch="stop", sandbox="none") as house:
         step = await house.run_to_end(goal, **SCOPE)
         result = await house.engine.result(step.id)
         (attempt,) = await house.engine.attempts(step.id)
@@ -155,13 +155,13 @@ async def test_a_later_daemon_looks_at_what_happened_meanwhile(
         f"simulate: write src/b.txt x\nsimulate: run read x < {go}\nsimulate: write code.txt x\n"
         f"simulate: run echo > {done}\nsimulate: hang"
     )
-    async with open_engine(repo, scope_watch=mode) as house:
+    async with open_engine(repo, scope_watch=mode, sandbox="none") as house:
         step = await house.submit(goal, **SCOPE)
         await house.reached(step, "agent.started")
     # Nobody is there to see it.
     await asyncio.to_thread(go.write_text, "go\n")
     await asyncio.to_thread(done.read_text)
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         report = await stray(house, step)
         if mode == "warn":
             await house.engine.cancel(step.id, "test")
