@@ -148,7 +148,8 @@ def test_verdicts_on_real_packages_are_right_in_all_six_cases(
                     )
                 )
                 argv = json.dumps([sys.executable, str(agent)])
-                tables.append(f"[adapters.{who.rpartition('-')[2]}]\ncommand = {argv}\n")
+                table = f"command = {argv}\nwrite = [{json.dumps(str(hall))}]\n"
+                tables.append(f"[adapters.{who.rpartition('-')[2]}]\n{table}")
             config = place.top / ".codencer" / "config.toml"
             config.parent.mkdir()
             config.write_text("\n".join(tables))
