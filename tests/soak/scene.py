@@ -24,8 +24,10 @@ NAMESPACE = "SOAK_NAMESPACE"
 DISK_BYTES = 4 * 1024**3
 HOOK = {"provisioning": {"hooks": {"post_create": "sleep 0.2; echo made > made.txt"}}}
 FILES = {"README.md": "A repository.\n", "code.txt": "first\n", ".gitignore": "*.log\n"}
+# Its agents tell what they leave by process numbers, which are others inside of a sandbox.
 _CONFIG = """\
 trust = "always"
+sandbox = "none"
 default_adapter = "soak"
 [adapters.soak]
 command = {command}

@@ -12,12 +12,16 @@ from codencer.model.attempt import (
     AttemptState,
     Ending,
     ErrorKind,
+    Halt,
     HookStatus,
     Pause,
     Provisioning,
+    ScopeReport,
     Snapshot,
 )
+from codencer.model.budget import BudgetAction, RunBudget
 from codencer.model.dialogue import Option, OptionKind
+from codencer.model.ending import HaltCause
 from codencer.model.event import EventKind
 from codencer.model.gate import GateState
 from codencer.model.ids import IdKind, new_id
@@ -104,6 +108,7 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
     EventKind.DAEMON_STARTED: {"version": "0.1.0", "pid": 17, "mode": "real"},
     EventKind.RUN_CREATED: {"labels": RunLabels(project_id="shop", planner="ann")},
     EventKind.RUN_ADVANCED: {"state": RunState.RUNNING, "actor": "ann", "reason": ""},
+    EventKind.RUN_BUDGETED: {"budget": RunBudget(tokens=5, action=BudgetAction.FAIL), "actor": "ann"},
     EventKind.STEP_SUBMITTED: {
         "name": "parser",
         "title": "Mend it",
@@ -172,6 +177,8 @@ _EXAMPLES: Mapping[EventKind, Mapping[str, object]] = {
         "pause": _PAUSE,
         "turn": {"run_id": "one", "adapter": "fixer", "priority": 0, "behind": None},
     },
+    EventKind.SCOPE_WATCHED: {"report": ScopeReport(paths=("docs/a.md",), problem="too many folders")},
+    EventKind.AGENT_HALTED: {"halt": Halt(cause=HaltCause.STEP_BUDGET, reason="6 tokens of 5")},
     EventKind.AGENT_EXITED: {
         "exit": _EXIT,
         "outcome": AgentOutcome(ending=Ending.SUCCEEDED, summary="done", questions=("why?",)),
@@ -241,6 +248,8 @@ def _walk(tx: Transaction, run_id: str, name: str) -> tuple[str, str, str]:
         (EventKind.QUESTION_ASKED, {"question_id": question_id}),
         (EventKind.QUESTION_ANSWERED, {"question_id": question_id}),
         (EventKind.AGENT_PAUSED, {}),
+        (EventKind.SCOPE_WATCHED, {}),
+        (EventKind.AGENT_HALTED, {}),
         (EventKind.AGENT_EXITED, {}),
         (EventKind.SNAPSHOT_TAKEN, {}),
         (EventKind.ARTIFACTS_STORED, {"artifacts": [artifact]}),

@@ -170,7 +170,9 @@ def test_rows_of_derived_tables_that_come_or_go_are_found(forge: Callable[..., V
     for table in DERIVED:
         report = forge(f"DELETE FROM {table}")
         assert not report.ok, table
-    assert not forge("INSERT INTO runs SELECT 'x', -1, state, '', '', '', '', 0, 0 FROM runs LIMIT 1").ok
+    assert not forge(
+        "INSERT INTO runs SELECT 'x', -1, state, '', '', '', '', 0, 0, '', NULL FROM runs LIMIT 1"
+    ).ok
 
 
 def test_events_are_append_only_by_accident_too(recorded: Path) -> None:

@@ -33,9 +33,8 @@ async def test_every_kind_of_event_can_be_recorded_and_replayed(
     ledger: Ledger, walked: Ids, example: Example
 ) -> None:
     await ledger.write(lambda tx: tx.append(EventKind.DAEMON_STARTED, example(EventKind.DAEMON_STARTED)))
-    await ledger.write(
-        lambda tx: tx.append(EventKind.RUN_ADVANCED, example(EventKind.RUN_ADVANCED), run_id="one")
-    )
+    for kind in (EventKind.RUN_BUDGETED, EventKind.RUN_ADVANCED):
+        await ledger.write(lambda tx, kind=kind: tx.append(kind, example(kind), run_id="one"))  # type: ignore[misc]
     events = await ledger.read(lambda q: q.events())
     assert {event.kind for event in events} == set(EventKind)
     report = verify(ledger.path)
@@ -92,11 +91,13 @@ async def test_an_attempt_is_what_its_events_say(ledger: Ledger, walked: Ids, ex
     for kind, names in (
         (EventKind.WORKSPACE_READY, ("workspace", "provisioning")),
         (EventKind.AGENT_LAUNCHING, ("launch", "adapter_version", "trust_level")),
+        (EventKind.AGENT_HALTED, ("halt",)),
         (EventKind.AGENT_EXITED, ("exit", "outcome")),
         (EventKind.POLICY_DECIDED, ("verdict", "facts")),
     ):
         for name in names:
             assert getattr(attempt, name) == example(kind)[name], name
+    assert attempt.scope == example(EventKind.SCOPE_WATCHED)["report"]
     assert attempt.pauses == (example(EventKind.AGENT_PAUSED)["pause"],)
     taken = example(EventKind.SNAPSHOT_TAKEN)["snapshot"]
     assert isinstance(taken, Snapshot)
