@@ -136,7 +136,7 @@ def test_interrupted_wait_says_that_the_step_goes_on(shared: Any, new_run: NewRu
     with shared.open("step", "logs", step, "--follow") as follower:
         assert follower.stdout.readline() == "hanging\n"
         with on_a_terminal(shared, "step", "wait", step) as (waiting, read_until):
-            read_until(b"agent at work")
+            assert b"agent at work" in read_until(b"hanging")
             waiting.send_signal(signal.SIGINT)
             said = read_until(b"waits again")
             assert waiting.wait(30) == 130
