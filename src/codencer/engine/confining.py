@@ -163,7 +163,8 @@ def _expanded(path: str, env: Mapping[str, str]) -> str:
         missing = missing or not text
         return text or ""
 
-    while _VARIABLE.search(path):
+    # From the inside out, once for each that is written here: a value may look like a variable, too.
+    for _ in range(path.count("${")):
         path = _VARIABLE.sub(value, path)
     home = env.get("HOME", "")
     if path == "~" or path.startswith("~/"):

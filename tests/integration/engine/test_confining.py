@@ -165,3 +165,13 @@ async def test_a_missing_program_reads_as_one(repo: Path, open_engine: Open, san
         step = await house.run_to_end("look", is_simulation=False, adapter_profile="looker")
     assert step.state is StepState.FAILED_ADAPTER
     assert "./gone" in step.summary
+
+
+async def test_a_variable_that_names_itself_opens_nothing(
+    repo: Path, open_engine: Open, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWN", "${OWN}")
+    configure(repo, command=["true"], env=["OWN"], write=["${OWN}/cache/"])
+    async with open_engine(repo, sandbox="bwrap") as house:
+        step = await house.run_to_end("look", is_simulation=False, adapter_profile="looker")
+    assert step.state is StepState.COMPLETED
