@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from codencer.client.wakeful import WakefulReader
 from codencer.errors import DaemonUnreachable, InvalidInput, WaitTimeout
 
 MAX_LINE = 64 * 1024
@@ -65,8 +66,12 @@ class Response:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._file = io.BufferedReader(socket.SocketIO(connection, "r"), PIECE)
-        self.status, self.headers = self._head()
+        self._file = io.BufferedReader(WakefulReader(connection), PIECE)
+        try:
+            self.status, self.headers = self._head()
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self) -> "Response":
         return self

@@ -108,25 +108,27 @@ class _Watch:
             touched = await self._tree.changes(min(took, LONGEST_GATHER_SECONDS))
 
     def _begin(self) -> set[bytes]:
-        """Watch every folder that matters; returns what is known already."""
+        """What is known already. Blocks."""
         trip = self._trip
         note = trip.rooms.layout.scope(trip.attempt.id)
         if not note.exists():
             raise StorageFailed("what was out of scope before the agent began could not be written down")
         noted = json.loads(note.read_bytes())
-        self._tree.add(b"", partial(_is_skipped, ignored_folders(_git(trip))))
         return {unquote_path(each) for each in (*noted, *trip.attempt.scope.paths)}
 
     def _look(self, touched: Touched) -> set[bytes]:
-        """The paths out of scope that differ among those touched. Blocks."""
+        """Watch the folders that are new, and return the paths out of scope that differ. Blocks."""
         git = _git(self._trip)
+        if touched.everything:
+            self._tree.add(b"", partial(_is_skipped, ignored_folders(git)))
+            return _strays(self._trip, changed_paths(git))
         if touched.folders:
             skip = partial(_is_skipped, ignored_folders(git, sorted(touched.folders)))
             for folder in sorted(touched.folders):
                 if not skip(folder):
                     self._tree.add(folder, skip)
-        named = () if touched.everything else sorted(touched.paths | touched.folders)
-        return _strays(self._trip, changed_paths(git, named)) if touched.everything or named else set()
+        named = sorted(touched.paths | touched.folders)
+        return _strays(self._trip, changed_paths(git, named)) if named else set()
 
     async def _tell(self, strays: set[bytes]) -> bool:
         """Record what is new; returns whether there is more to watch."""

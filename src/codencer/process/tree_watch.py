@@ -36,7 +36,10 @@ _MASK = (
 
 @dataclass
 class Touched:
-    """Paths relative to the top that something happened to; `folders` are new. `everything`: look at all."""
+    """Paths relative to the top that something happened to; `folders` are new, and not yet watched.
+
+    `everything`: anything may have happened and any folder be new, so look at all and watch all of it.
+    """
 
     paths: set[bytes] = field(default_factory=set)
     folders: set[bytes] = field(default_factory=set)
@@ -121,7 +124,7 @@ class TreeWatch:
             self._folders.pop(watch, None)
             return
         if mask & inotify.OVERFLOW:
-            self._touched.everything = True
+            self._touched = Touched(everything=True)
         elif (folder := self._folders.get(watch)) is not None and name:
             self._note(os.path.join(folder, name), mask)
         if self._touched != Touched():
@@ -138,11 +141,11 @@ class TreeWatch:
             self._forget(path)
             touched.paths.add(path)
         if len(touched.paths) + len(touched.folders) > MOST_TOUCHED:
-            touched.everything = True
-            touched.paths.clear()
+            self._touched = Touched(everything=True)
 
     def _forget(self, folder: bytes) -> None:
         """A folder that went away takes along what is below it; in another place it is a new one."""
+        self._touched.folders.discard(folder)
         below = folder + b"/"
         folders = list(self._folders.items())
         for watch in [watch for watch, each in folders if each == folder or each.startswith(below)]:

@@ -127,10 +127,38 @@ async def test_many_changes_at_once_mean_that_anything_may_have(
         async with asyncio.timeout(10):
             found = await tree.changes()
             assert found.everything
-            assert len(found.paths) <= 40
+            assert len(found.paths) <= 10
         # The kernel says the same when it lost count.
         tree._heard(-1, inotify.OVERFLOW, b"")
         assert (await tree.changes()).everything
+
+
+async def test_new_folders_are_remembered_only_within_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_watch, "MOST_TOUCHED", 10)
+    with watched(os.fsencode(tmp_path), everything) as tree:
+        await asyncio.to_thread(tree.add, b"", nothing)
+        for number in range(40):
+            (tmp_path / str(number)).mkdir()
+        async with asyncio.timeout(10):
+            found = await tree.changes()
+        assert found.everything
+        assert len(found.folders) <= 10
+        # So whoever listens adds all of it again, and hears of what is below.
+        await asyncio.to_thread(tree.add, b"", nothing)
+        (tmp_path / "7" / "deep.txt").touch()
+        await told(tree, b"7/deep.txt")
+
+
+async def test_a_new_folder_that_is_gone_again_is_forgotten(tmp_path: Path, tree: TreeWatch) -> None:
+    fresh = tmp_path / "top" / "fresh"
+    for _ in range(3):
+        fresh.mkdir()
+        fresh.rmdir()
+    (tmp_path / "top" / "last.txt").touch()
+    found = await told(tree, b"last.txt")
+    assert (found.paths, found.folders) == ({b"fresh", b"last.txt"}, set())
 
 
 async def test_where_there_is_no_inotify_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
