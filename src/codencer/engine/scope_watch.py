@@ -118,17 +118,18 @@ class _Watch:
 
     def _look(self, touched: Touched) -> set[bytes]:
         """Watch the folders that are new, and return the paths out of scope that differ. Blocks."""
-        git = _git(self._trip)
-        if touched.everything:
-            self._tree.add(b"", partial(_is_skipped, ignored_folders(git)))
-            return _strays(self._trip, changed_paths(git))
-        if touched.folders:
-            skip = partial(_is_skipped, ignored_folders(git, sorted(touched.folders)))
-            for folder in sorted(touched.folders):
+        folders = [b""] if touched.everything else sorted(touched.folders)
+        if folders:
+            named = () if touched.everything else folders
+            skip = partial(_is_skipped, ignored_folders(_git(self._trip), named))
+            for folder in folders:
                 if not skip(folder):
                     self._tree.add(folder, skip)
-        named = sorted(touched.paths | touched.folders)
-        return _strays(self._trip, changed_paths(git, named)) if named else set()
+        # Only now is it looked at what was provisioned: a change between the two would not be told again.
+        named = () if touched.everything else sorted(touched.paths | touched.folders)
+        if not (touched.everything or named):
+            return set()
+        return _strays(self._trip, changed_paths(_git(self._trip), named))
 
     async def _tell(self, strays: set[bytes]) -> bool:
         """Record what is new; returns whether there is more to watch."""
