@@ -38,7 +38,7 @@ async def collect(trip: Trip) -> None:
     began = time.monotonic_ns()
     # The evidence waits for the disk while git works; both are over before either's fault is told.
     sealing = asyncio.create_task(asyncio.to_thread(_seal_evidence, trip))
-    taking = asyncio.create_task(asyncio.to_thread(_snapshot, trip))
+    taking = asyncio.create_task(_snapshot(trip))
     await asyncio.wait({sealing, taking})
     artifacts, found = sealing.result(), taking.result()
     entries: list[Entry] = []
@@ -68,26 +68,22 @@ def seal(trip: Trip, files: list[Sealable]) -> list[Artifact]:
     return trip.rooms.artifacts.seal_all(folder, files, trip.attempt.id)
 
 
-def _snapshot(trip: Trip) -> Found | None:
+async def _snapshot(trip: Trip) -> Found | None:
     """Take the snapshot of a workspace that an agent may have seen; None when there is none."""
     rooms, step, attempt = trip.rooms, trip.step, trip.attempt
     unprepared = attempt.outcome is None or attempt.outcome.ending is Ending.UNPREPARED
     if unprepared or not rooms.layout.workspace(attempt.id).exists():
         return None
     base = step.base.commit or ""
-    taken = snapshot.take(
-        rooms.store,
-        without_litter(trip),
-        workspace=rooms.layout.workspace(attempt.id),
-        index=rooms.layout.index(attempt.id),
-        base=base,
-        ref=snapshot_ref(attempt.id),
-        message=_message(trip),
-    )
-    changes = diff.changed_files(rooms.store, base, taken.tree)
-    tree, put_back = validated.validated_tree(rooms.store, base, taken.tree, step.task.protected_paths)
     patch = rooms.layout.attempt_folder(attempt.id) / "diff.patch"
-    diff.patch(rooms.store, base, taken.tree, patch)
+    seen = await asyncio.to_thread(_look, trip, base)
+    # The tree is all that can be compared; its commit waits for the disk meanwhile.
+    keeping = asyncio.create_task(asyncio.to_thread(snapshot.keep, seen))
+    comparing = asyncio.create_task(asyncio.to_thread(_compare, trip, base, seen.tree))
+    drawing = asyncio.create_task(asyncio.to_thread(diff.patch, rooms.store, base, seen.tree, patch))
+    await asyncio.wait({keeping, comparing, drawing})
+    taken, (changes, tree, put_back) = keeping.result(), comparing.result()
+    drawing.result()
     result = Snapshot(
         commit=taken.commit,
         tree=taken.tree,
@@ -104,6 +100,28 @@ def _snapshot(trip: Trip) -> Found | None:
         ("changed_files.json", _lines(changes), "application/json"),
     ]
     return Found(snapshot=result, files=files)
+
+
+def _look(trip: Trip, base: str) -> snapshot.Sighting:
+    layout, attempt = trip.rooms.layout, trip.attempt
+    return snapshot.look(
+        trip.rooms.store,
+        without_litter(trip),
+        workspace=layout.workspace(attempt.id),
+        index=layout.index(attempt.id),
+        base=base,
+        ref=snapshot_ref(attempt.id),
+        message=_message(trip),
+    )
+
+
+def _compare(trip: Trip, base: str, tree: str) -> tuple[list[FileChange], str, tuple[str, ...]]:
+    """The changed files, the validated tree, and which paths were put back in it."""
+    store = trip.rooms.store
+    return (
+        diff.changed_files(store, base, tree),
+        *validated.validated_tree(store, base, tree, trip.step.task.protected_paths),
+    )
 
 
 def _message(trip: Trip) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BufferedReader
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from codencer.errors import InvalidInput, NotFound, StorageFailed
@@ -70,12 +71,15 @@ class ArtifactStore:
         folder = _checked(attempt_folder)
         target = self.root / folder
         staged: list[_Staged] = []
+        made: set[Path] = set()
         try:
             with ExitStack() as opened:
                 for name, source, media_type in files:
                     relative = folder / _checked(name)
                     target = self.root / relative
-                    self._make_folder(target.parent)
+                    if target.parent not in made:
+                        self._make_folder(target.parent)
+                        made.add(target.parent)
                     at = _stage(source, target)
                     if at is not None:
                         file = opened.enter_context(_open_regular(at))
@@ -120,7 +124,7 @@ class ArtifactStore:
 
     def _make_folder(self, folder: Path) -> None:
         self._check_inside(folder)
-        missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        missing = list(takewhile(lambda each: not each.exists(), (folder, *folder.parents)))
         for each in reversed(missing):
             each.mkdir(mode=0o700, exist_ok=True)
             sync(each.parent)

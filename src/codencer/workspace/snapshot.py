@@ -9,6 +9,8 @@ takes no more is something else: then there is no snapshot until it does.
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,17 +55,59 @@ def take(
         GitFailed: git could not write the snapshot at all.
         StorageFailed: the disk is full or not writable; to be taken again.
     """
+    return keep(look(store, settings, workspace=workspace, index=index, base=base, ref=ref, message=message))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """What was seen in a workspace: its tree is in the object store already, its commit not yet."""
+
+    tree: str
+    job: "_Job"
+    found: "_State | Taken"
+
+
+def look(
+    store: Store,
+    settings: GitSettings,
+    *,
+    workspace: Path,
+    index: Path,
+    base: str,
+    ref: str,
+    message: str,
+) -> Sighting:
+    """First half of `take`: store the tree, which can be compared with others while `keep` goes on.
+
+    Raises as `take` does.
+    """
     job = _Job(
         store=store, settings=settings, workspace=workspace, index=index, base=base, ref=ref, message=message
     )
+    with _explained(job):
+        found = _look(job)
+    tree = found.tree if isinstance(found, Taken) else found.collected.tree
+    return Sighting(tree=tree, job=job, found=found)
+
+
+def keep(seen: Sighting) -> Taken:
+    """Second half of `take`: make the commit and its ref. Raises as `take` does."""
+    if isinstance(seen.found, Taken):
+        return seen.found
+    with _explained(seen.job):
+        return _commit(seen.job, seen.found)
+
+
+@contextmanager
+def _explained(job: "_Job") -> Iterator[None]:
     try:
-        return _take(job)
+        yield
     except GitFailed:
-        refuse_unwritable(store)
+        refuse_unwritable(job.store)
         raise
     except (OSError, StorageFailed) as cause:
         raise StorageFailed(
-            f"The snapshot of {workspace} could not be written: {cause}. The workspace is kept as it is."
+            f"The snapshot of {job.workspace} could not be written: {cause}. The workspace is kept as it is."
         ) from cause
 
 
@@ -121,8 +165,8 @@ class _State:
         return same_commits and self.collected.tree == self.base.tree
 
 
-def _take(job: _Job, *, always: bool = True) -> Taken:
-    """Take one repository; with `always` off, an unchanged one is its base and gets no commit."""
+def _look(job: _Job) -> _State | Taken:
+    """What is in one repository, or the snapshot that was taken of it before."""
     names = (job.ref, job.base, f"{job.base}:.gitignore")
     there, commit, rules = read_objects(Git(job.store, job.settings, git_dir=job.store.common_dir), names)
     if there is not None:
@@ -133,10 +177,7 @@ def _take(job: _Job, *, always: bool = True) -> Taken:
     base = Base(commit=job.base, tree=tree, rules=rules)
     collected = _collect_whatever_happens(job, base)
     brought = bring_in(job.store, job.settings, job.workspace / ".git", job.base)
-    state = _State(base=base, collected=collected, brought=brought)
-    if state.unchanged and not always:
-        return Taken(commit=job.base, tree=tree, complete=state.complete, problems=state.problems)
-    return _commit(job, state)
+    return _State(base=base, collected=collected, brought=brought)
 
 
 def _collect_whatever_happens(job: _Job, base: Base) -> Collected:
@@ -183,7 +224,14 @@ def _take_module(job: _Job, link: Gitlink) -> Taken | None:
     if link.store is None or not index.exists() or not is_inside(folder, job.workspace):
         return None
     inner = replace(job, store=link.store, workspace=folder, index=index, base=link.commit)
-    return _take(inner, always=False)
+    found = _look(inner)
+    if isinstance(found, Taken):
+        return found
+    if found.unchanged:
+        return Taken(
+            commit=link.commit, tree=found.base.tree, complete=found.complete, problems=found.problems
+        )
+    return _commit(inner, found)
 
 
 def _commit(job: _Job, state: _State) -> Taken:
