@@ -4,7 +4,3 @@ One daemon serves one repository, held by a lock for as long as it lives. It nev
 itself: whoever starts it detaches it and learns through `--ready-fd` how it went. Ending it never
 ends an agent.
 """
-
-from codencer.daemon.main import main
-
-__all__ = ["main"]

@@ -16,7 +16,7 @@ import threading
 import traceback
 from typing import Any
 
-from codencer.daemon import main
+from codencer.daemon.main import main
 
 
 def tell(connection: socket.socket, word: dict[str, Any]) -> None:

@@ -38,7 +38,7 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> No
 
 def test_it_installs_four_commands(wheel: zipfile.ZipFile) -> None:
     place = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    cli, daemon = "codencer.cli.main:main", "codencer.daemon:main"
+    cli, daemon = "codencer.cli.main:main", "codencer.daemon.__main__:main"
     commands = dict(line.split(" = ") for line in wheel.read(place).decode().splitlines() if " = " in line)
     assert commands == {"codencer": cli, "codencerd": daemon, "orchestratorctl": cli, "orchestratord": daemon}
 
