@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from codencer.testing.conformance.case import Case
 from codencer.testing.conformance.profile import Fact
-from codencer.testing.conformance.trial import HAS_IT, Trial
+from codencer.testing.conformance.trial import HAS_IT, WORK_SECONDS, Trial
 
 _RESTED = frozenset({"quota", "overload"})
 """Kinds of errors that pass: an agent that can take up its conversation again waits for that."""
@@ -24,7 +24,9 @@ def failing(scenario: str, *kinds: str) -> Callable[[Trial], None]:
         if trial.profile.resumes and _RESTED.issuperset(known):
             _rests(trial, scenario, known[0])
             return
-        seconds = own.seconds if own and own.seconds else trial.stage.limit_seconds
+        # One that gives up by itself gets the time it needs for that.
+        patience = trial.stage.limit_seconds if "limit" in known else WORK_SECONDS
+        seconds = own.seconds if own and own.seconds else patience
         found = trial.run(trial.goal(trial.script(scenario)), timeout_seconds=seconds)
         if trial.expect(found, "failed_adapter", *kinds):
             trial.expect_asked_model()
@@ -63,8 +65,7 @@ def bad_call(scenario: str) -> Callable[[Trial], None]:
     """A tool call that is none: the agent tells its model, which then gives up; nothing was done."""
 
     def run(trial: Trial) -> None:
-        seconds = trial.stage.limit_seconds
-        found = trial.run(trial.goal(trial.script(scenario)), validations=[HAS_IT], timeout_seconds=seconds)
+        found = trial.run(trial.goal(trial.script(scenario)), validations=[HAS_IT])
         if trial.expect(found, "failed_validation"):
             trial.expect_asked_model()
 
