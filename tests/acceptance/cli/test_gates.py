@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -159,6 +160,41 @@ def test_a_gate_of_an_aborted_run_or_of_a_retried_step_is_void(shared: Any, new_
         assert (late.code, late.json["error"]) == (1, "conflict")
         assert "void already" in late.json["message"]
     assert shared.json("step", "state", aborted["step_id"])["state"] == "cancelled"
+    assert run_state(shared, run) == "cancelled"
+
+
+def test_a_run_with_an_open_gate_is_not_finished(shared: Any, new_run: NewRun) -> None:
+    run = new_run()
+    gate = gated(shared, run)["gate_id"]
+    early = shared.run("run", "finish", run, "--json")
+    assert (early.code, early.json["error"]) == (1, "conflict")
+    assert f"open gate {gate}" in early.json["message"]
+    assert run_state(shared, run) == "paused_for_gate"
+    assert shared.json("gate", "show", gate)["state"] == "open"
+
+
+@pytest.mark.parametrize("answer", ["approve", "reject"])
+def test_a_gate_is_named_in_full_until_it_is_answered(shared: Any, new_run: NewRun, answer: str) -> None:
+    result = gated(shared, new_run())
+    step, gate = result["step_id"], result["gate_id"]
+    printed = {
+        words: gates_in(shared.run(*words))
+        for words in (("step", "wait", step), ("step", "result", step), ("gate", "show", gate))
+    }
+    assert printed["step", "result", step] == printed["gate", "show", gate] == {gate}
+    for each in set().union(*printed.values()):
+        assert shared.run("gate", "show", each).code == 0
+    words = {"approve": ("--tree", result["snapshot_tree"]), "reject": ("--note", "no")}[answer]
+    shared.json("gate", answer, gate, *words)
+    after = shared.json("step", "result", step)
+    assert after["state"] == shared.json("step", "state", step)["state"] != "needs_approval"
+    assert (after["gate_id"], after["needs_human_decision"]) == (None, False)
+    assert gates_in(shared.run("step", "result", step)) == set()
+
+
+def gates_in(done: Any) -> set[str]:
+    """The gates that are named in what a person is shown."""
+    return set(re.findall(r"gate_[0-9a-z]{26}", done.out + done.err))
 
 
 def test_a_snapshot_that_was_moved_is_not_approved(place: Any) -> None:

@@ -45,6 +45,10 @@ def test_a_running_step_is_told_in_facts(shared: Any, new_run: NewRun) -> None:
             assert words in told
         [listed] = shared.json("step", "list", run)
         assert listed["live"] is None
+        early = shared.run("step", "retry", step, "--force", "--json")
+        assert (early.code, early.json["error"]) == (1, "conflict")
+        assert "once it is settled" in early.json["message"]
+        assert shared.json("step", "state", step)["attempts"] == 1
     assert shared.json("step", "state", step)["live"] is None
 
 

@@ -189,6 +189,25 @@ def test_a_long_goal_that_begins_with_a_dash_arrives_whole_and_unseen(
             assert "rm -rf" not in told, "arguments are there for everybody to see"
 
 
+@pytest.mark.parametrize("adapter", ["copier", "reader"])
+def test_every_wish_of_a_task_reaches_the_agent(guarded: Any, adapter: str) -> None:
+    wishes: dict[str, list[str]] = {
+        "constraints": ["Keep the names of all functions.", "Add no dependency."],
+        "acceptance": ["An empty list has the sum 0."],
+        "stop_conditions": ["The data would have to be migrated."],
+        "allowed_paths": ["got.txt", "/sources/**/*.py"],
+        "forbidden_paths": ["/deploy/", "*.lock"],
+    }
+    summary = "Sums are computed in three places."
+    task = {"goal": "Compute them in one.", "adapter_profile": adapter, "context": {"summary": summary}}
+    words = ("submit", "r", "--task-json", "-", "--wait")
+    result = guarded.json(*words, stdin=json.dumps(task | wishes))
+    assert result["state"] == "completed", result
+    got = guarded.git("show", f"{result['snapshot_commit']}:got.txt")
+    for text in (task["goal"], summary, *(each for texts in wishes.values() for each in texts)):
+        assert text in got
+
+
 def test_a_goal_that_looks_like_an_option_is_a_goal(quiet: Any) -> None:
     for words in (
         ("submit", "r", "--goal", "--help", *SIMULATED),

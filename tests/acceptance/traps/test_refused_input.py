@@ -71,6 +71,7 @@ DOCUMENTS: dict[str, tuple[str, int, str]] = {
     "another run": ("goal: x\nrun_id: other\n", 422, r"task\.yaml:2: run_id"),
     "a name that is taken": ("goal: x\nstep_id: done\nadapter_profile: simulation\n", 409, "done"),
     "an unknown adapter": ("goal: x\nadapter_profile: nobody\n", 0, "nobody.*simulation"),
+    "no adapter at all": ("goal: x\n", 422, "names no adapter"),
     "an unknown policy": (
         "goal: x\nadapter_profile: simulation\npolicy_bundle: nothing\n",
         0,

@@ -72,6 +72,17 @@ async def test_each_kind_of_change_is_seen_and_gates(repo: Path, open_engine: Op
             assert (ended.state, ended.summary) == (StepState.NEEDS_APPROVAL, f"{key}: {reason}")
 
 
+@pytest.mark.parametrize("last", ["", "\nsimulate: commit done"], ids=["left", "committed"])
+async def test_a_new_folder_counts_as_its_files(
+    repo: Path, open_engine: Open, policy: Write, last: str
+) -> None:
+    goal = f"simulate: write new/a.txt x\nsimulate: write new/b.txt x{last}"
+    async with open_engine(repo) as house:
+        step = await house.run_to_end(goal, **policy(gate_when={"changed_files_over": 1}))
+    expected = (StepState.NEEDS_APPROVAL, "changed_files_over: 2 files changed, more than 1")
+    assert (step.state, step.summary) == expected
+
+
 async def test_ways_around_a_path_are_ways_to_it(repo: Path, open_engine: Open) -> None:
     forbidden = {"forbidden_paths": ["/deploy/"]}
     links = {"x": "/etc/passwd", "y": "../../../up", "z": "../../code.txt"}
@@ -163,6 +174,30 @@ async def test_a_policy_that_is_not_there_or_wrong_is_refused_at_submission(
     async with open_engine(repo) as house:
         with pytest.raises((InvalidInput, MalformedInput), match=problem):
             await house.submit("simulate: say x", policy_bundle=name)
+
+
+async def test_a_task_without_a_policy_gets_basic(repo: Path, open_engine: Open) -> None:
+    async with open_engine(repo) as house:
+        for keys in ({}, {"policy_bundle": "basic"}):
+            await house.run_to_end("simulate: write a.txt x", allowed_paths=["docs/"], **keys)
+        steps = await house.engine.list_steps("run")
+        results = [await house.engine.result(step.id) for step in steps]
+    assert [step.state for step in steps] == [StepState.NEEDS_APPROVAL] * 2
+    assert [result.policy.reasons for result in results] == [("paths_outside_scope: changed: a.txt",)] * 2
+    unnamed, named = (result.policy for result in results)
+    assert (unnamed.name, unnamed.digest) == ("basic", named.digest)
+
+
+async def test_even_the_permissive_policy_asks_about_a_secret(repo: Path, open_engine: Open) -> None:
+    goal, reason = WRONG["secrets_detected"]
+    async with open_engine(repo) as house:
+        step = await house.run_to_end(goal, policy_bundle="permissive")
+        # What else goes out of bounds is for others to look at.
+        other = await house.run_to_end(
+            "simulate: write a.txt x", policy_bundle="permissive", allowed_paths=["docs/"]
+        )
+    assert (step.state, step.summary) == (StepState.NEEDS_APPROVAL, f"secrets_detected: {reason}")
+    assert other.state is StepState.COMPLETED
 
 
 async def test_the_default_may_be_a_policy_of_ones_own(repo: Path, open_engine: Open, policy: Write) -> None:

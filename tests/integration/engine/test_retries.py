@@ -118,6 +118,23 @@ async def test_the_next_adapter_takes_over_and_both_are_named(
     assert [each.split(":")[0] for each in result.warnings] == ["attempt 1 (first)", "attempt 2 (second)"]
 
 
+async def test_when_the_last_adapter_fails_too_the_first_cause_is_told(
+    repo: Path, open_engine: Open, policy: Callable[..., Any], write_agent: Write
+) -> None:
+    agents = {"first": "raise SystemExit(7)", "second": "raise SystemExit(9)"}
+    configure(repo, **{name: write_agent(name, source) for name, source in agents.items()})
+    retrying = policy(adapter_process_failed=True, next_adapter=True)
+    task = {"is_simulation": False, "adapter_profile": "first", "fallback_adapters": ["second"], **retrying}
+    async with open_engine(repo) as house:
+        step = await house.run_to_end("mend it", **task)
+        result = await house.engine.result(step.id)
+    first_cause = "attempt 1 (first): first exited with code 7"
+    assert (step.state, step.attempts) == (StepState.FAILED_ADAPTER, 2)
+    assert "second exited with code 9" in step.summary
+    assert first_cause in step.summary
+    assert [first_cause in warning for warning in result.warnings] == [True]
+
+
 async def test_fallback_adapters_are_known_and_trusted_like_the_first(
     repo: Path, open_engine: Open, write_agent: Write
 ) -> None:

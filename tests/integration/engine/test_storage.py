@@ -163,6 +163,8 @@ async def test_a_gate_nobody_answers_expires_and_no_jump_of_the_clock_does_it(
         assert [gate.state for gate in await house.engine.gates()] == ["expired"]
         step = await house.engine.get_step(gated.id)
         assert (step.state, step.retryable) == (StepState.FAILED_TERMINAL, True)
+        result = await house.engine.result(step.id)
+        assert (result.state, result.gate_id, result.needs_human_decision) == (step.state, None, False)
         assert (await house.engine.get_run("run")).state == "running"
     assert verify(repo / ".git" / "codencer" / "codencer.db").ok
 

@@ -131,6 +131,17 @@ async def test_scope_is_enforced_on_what_the_agent_committed_too(
     assert step.state is state
 
 
+async def test_work_that_cannot_all_be_kept_gates(repo: Path, open_engine: Open) -> None:
+    goal = "simulate: write code.txt fixed\nsimulate: run mkdir .GIT && echo x > .GIT/x"
+    async with open_engine(repo) as house:
+        step = await house.run_to_end(goal, validations=[CHECK])
+        result = await house.engine.result(step.id)
+    assert step.state is StepState.NEEDS_APPROVAL
+    assert [reason.partition(": ")[0] for reason in result.policy.reasons] == ["snapshot_incomplete"]
+    assert "not in the snapshot: .GIT/x: git stores no path with this name" in result.warnings
+    assert git(repo, "show", f"{result.snapshot_commit}:code.txt") == "fixed"
+
+
 async def test_a_crash_is_the_adapters_failure_and_its_work_is_kept(repo: Path, open_engine: Open) -> None:
     async with open_engine(repo) as house:
         step = await house.run_to_end("simulate: write half.txt done\nsimulate: crash")
