@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from pathlib import Path
 
 from codencer.process.mounts import SYSTEM
 
@@ -37,40 +36,48 @@ def tool_chains(environ: Mapping[str, str], programs: Iterable[str], wide: Itera
     """
     path = dict.fromkeys(environ.get("PATH", "").split(":"))
     folders = [folder for folder in path if os.path.isabs(folder) and os.path.isdir(folder)]
-    return _searched(
-        environ.get("HOME", ""),
-        # A folder that was changed, or a link that leads elsewhere now, is looked at again.
-        tuple((each, os.path.realpath(each), os.stat(each).st_mtime_ns) for each in folders),
-        (sys.executable, *programs),
-        frozenset(os.path.realpath(each) for each in wide),
-    )
+    # A folder that was changed, or a link that leads elsewhere now, is looked at again.
+    known = tuple((each, os.path.realpath(each), os.stat(each).st_mtime_ns) for each in folders)
+    home, real = environ.get("HOME", ""), frozenset(os.path.realpath(each) for each in wide)
+    return _of_programs(home, known, (sys.executable, *programs), real)
+
+
+_Folders = tuple[tuple[str, str, int], ...]
+"""Folders of PATH: each with its real path, and the time of its last change."""
 
 
 @lru_cache(maxsize=64)
-def _searched(
-    home: str, folders: tuple[tuple[str, str, int], ...], programs: tuple[str, ...], wide: frozenset[str]
+def _of_programs(
+    home: str, folders: _Folders, programs: tuple[str, ...], wide: frozenset[str]
 ) -> tuple[str, ...]:
-    search = Search(home, wide)
-    for folder, _, _ in folders:
-        search.folder(folder)
+    search = Search(home, wide, _on_path(home, folders, wide))
     for program in programs:
         search.program(program)
         for path in _called_by(program):
             search.program(path)
+    return tuple(search.found)
+
+
+@lru_cache(maxsize=16)
+def _on_path(home: str, folders: _Folders, wide: frozenset[str]) -> tuple[str, ...]:
+    """What is the same whichever program is to run: most of what there is to look at."""
+    search = Search(home, wide)
+    for folder, _, _ in folders:
+        search.folder(folder)
     for prefix in (sys.prefix, sys.base_prefix, _PACKAGE):
         search.installation(prefix)
     return tuple(search.found)
 
 
 class Search:
-    """Collects what belongs to one set of programs."""
+    """Collects what belongs to one set of programs, besides what was found already."""
 
-    def __init__(self, home: str, wide: frozenset[str]) -> None:
+    def __init__(self, home: str, wide: frozenset[str], found: Iterable[str] = ()) -> None:
         self._home = home
         own = {os.path.realpath(os.path.join(home, each)) for each in _WIDE} if os.path.isabs(home) else set()
         self._wide = wide | own
         self._seen: set[str] = set()
-        self.found: list[str] = []
+        self.found = list(found)
 
     def folder(self, folder: str) -> None:
         """A folder of PATH, and where each program in it leads to."""
@@ -129,8 +136,8 @@ class Search:
 
     def _is_wide(self, folder: str) -> bool:
         """Whether a wide folder is this one, or lies in it."""
-        real = Path(os.path.realpath(folder))
-        return real == Path("/") or any(Path(each).is_relative_to(real) for each in self._wide)
+        real = os.path.realpath(folder).rstrip("/")
+        return not real or any(each == real or each.startswith(f"{real}/") for each in self._wide)
 
 
 def _leading_away(folder: str) -> tuple[str, ...]:

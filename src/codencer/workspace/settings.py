@@ -8,7 +8,6 @@ without passwords.
 import os
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from codencer.errors import GitFailed, InvalidInput, LaunchFailed, TooLarge
@@ -44,11 +43,7 @@ def read_settings(checkout: Path) -> GitSettings:
         TooLarge: an ignore or attributes file is over 1 MiB.
         GitFailed: git could not read its configuration.
     """
-    with ThreadPoolExecutor(1) as beside:
-        excludes = ("rev-parse", "--path-format=absolute", "--git-path", "info/exclude")
-        asking = beside.submit(_asked, checkout, *excludes)
-        config = list(_configuration(checkout))
-    own = asking.result()
+    config = list(_configuration(checkout))
     last = dict(config)
     promisors = [match[1] for key in last if (match := _PROMISOR_REMOTE.fullmatch(key)) and _on(last[key])]
     pairs = [(key, value) for key, value in config if _TAKEN.fullmatch(key)]
@@ -58,6 +53,7 @@ def read_settings(checkout: Path) -> GitSettings:
         pairs.append((f"remote.{name}.promisor", "true"))
         pairs += _kept_of_remote(name, last)
     everywhere = _content(_named(checkout, last.get("core.excludesfile"), "ignore"))
+    own = _asked(checkout, "rev-parse", "--path-format=absolute", "--git-path", "info/exclude")
     rules = combined_rules(everywhere, {b"": _content(Path(os.fsdecode(own.removesuffix(b"\n"))))})
     attributes = _content(_named(checkout, last.get("core.attributesfile"), "attributes"))
     kept = ((EXCLUDES_KEY, rules), (ATTRIBUTES_KEY, attributes))

@@ -26,7 +26,7 @@ def repo(make_repo: Callable[..., Path]) -> Path:
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Path:
-    """Agents of `guests` end once this file is there."""
+    """Agents of `guests` end once this file is there, which they see outside of a sandbox only."""
     return tmp_path / "gate"
 
 
@@ -101,7 +101,7 @@ async def test_limits_per_adapter_and_per_run_hold_and_waiting_steps_say_so(
 async def test_a_priority_is_kept_across_a_restart_and_a_retry(
     repo: Path, open_engine: Open, guests: Callable[[str], dict[str, Any]], open_gate: Callable[[], None]
 ) -> None:
-    async with open_engine(repo, max_parallel="1") as house:
+    async with open_engine(repo, max_parallel="1", sandbox="none") as house:
         busy = await house.submit("busy", **guests("one"))
         low = await house.submit("simulate: say low", run="low")
         high = await submit(house, "simulate: say high", run="high", priority=5)
@@ -110,7 +110,7 @@ async def test_a_priority_is_kept_across_a_restart_and_a_retry(
         again = await house.engine.retry(retried.id, "test")
         assert await waiting(house, low) == "queued behind 2; 1 of 1 attempts under way"
         assert (again.frozen.priority, await waiting(house, again)) == (7, "1 of 1 attempts under way")
-    async with open_engine(repo, max_parallel="1") as house:
+    async with open_engine(repo, max_parallel="1", sandbox="none") as house:
         assert await waiting(house, low) == "queued behind 2; 1 of 1 attempts under way"
         open_gate()
         assert await begun(house, 4) == [busy.id, retried.id, high.id, low.id]
@@ -128,7 +128,7 @@ async def test_a_priority_out_of_range_is_refused(repo: Path, open_engine: Open,
 async def test_without_enough_memory_nothing_new_begins_and_what_runs_goes_on(
     repo: Path, open_engine: Open, guests: Callable[[str], dict[str, Any]], open_gate: Callable[[], None]
 ) -> None:
-    async with open_engine(repo) as house:
+    async with open_engine(repo, sandbox="none") as house:
         running = await house.submit("running", **guests("one"))
         await house.reached(running, "agent.started")
     async with open_engine(repo, memory_floor_mb=NEVER_ENOUGH_MB) as house:
