@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from codencer import __version__
 from codencer.api import events, gates, instance, openapi, policies, problems, runs, steps
-from codencer.api.access import PREFIX, Access, Guard
+from codencer.api.access import Access, Guard
 from codencer.engine import Engine
 
 
@@ -20,11 +20,11 @@ def build_app(engine: Engine, access: Access) -> Guard:
     )
     problems.install(app)
     openapi.install(app, __version__)
-    app.include_router(runs.router(engine), prefix=PREFIX)
-    app.include_router(steps.router(engine), prefix=PREFIX)
-    app.include_router(gates.router(engine), prefix=PREFIX)
-    app.include_router(policies.router(engine), prefix=PREFIX)
-    app.include_router(events.router(engine), prefix=PREFIX)
-    app.include_router(instance.router(engine), prefix=PREFIX)
-    app.include_router(instance.probes(engine))
+    routers = (
+        *(runs.router(engine), steps.router(engine), gates.router(engine), policies.router(engine)),
+        *(events.router(engine), instance.router(engine), instance.probes(engine)),
+    )
+    for router in routers:
+        # Not `include_router`: it would make each route a second time.
+        app.router.routes += router.routes
     return Guard(app, access)

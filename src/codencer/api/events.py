@@ -12,7 +12,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from codencer.api.access import is_local
+from codencer.api.access import PREFIX, is_local
 from codencer.api.answers import encode_json
 from codencer.api.feed import following
 from codencer.api.openapi import stream
@@ -34,7 +34,7 @@ class Place:
 
 
 def router(engine: Engine) -> APIRouter:
-    routes = APIRouter(tags=["events"])
+    routes = APIRouter(prefix=PREFIX, tags=["events"])
 
     @routes.get("/events", responses=stream("text/event-stream", "One event each, for ever."))
     async def follow(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from codencer.api.access import actor
+from codencer.api.access import PREFIX, actor
 from codencer.api.addresses import Address
 from codencer.api.answers import answer
 from codencer.api.bodies import body
@@ -34,7 +34,7 @@ class Decide:
 
 
 def router(engine: Engine) -> APIRouter:
-    routes = APIRouter(tags=["gates"])
+    routes = APIRouter(prefix=PREFIX, tags=["gates"])
 
     @routes.get("/gates", responses=several(Gate))
     async def list_gates(run: str | None = None) -> Response:

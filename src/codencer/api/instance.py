@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from codencer import API_VERSION, __version__
-from codencer.api.access import actor
+from codencer.api.access import PREFIX, actor
 from codencer.api.answers import answer
 from codencer.api.bodies import body
 from codencer.api.openapi import anything, stream, takes
@@ -31,7 +31,7 @@ class Collect:
 
 
 def router(engine: Engine) -> APIRouter:
-    routes = APIRouter(tags=["instance"])
+    routes = APIRouter(prefix=PREFIX, tags=["instance"])
 
     @routes.get("/instance", responses=anything("Which daemon this is and where its things are."))
     async def instance() -> Response:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
+from codencer.api.access import PREFIX
 from codencer.api.addresses import Address
 from codencer.api.answers import answer
 from codencer.api.bodies import body
@@ -22,7 +23,7 @@ class PolicyText:
 
 
 def router(engine: Engine) -> APIRouter:
-    routes = APIRouter(tags=["policies"])
+    routes = APIRouter(prefix=PREFIX, tags=["policies"])
 
     @routes.post("/policies/check", responses=one(Checked), openapi_extra=takes(PolicyText))
     async def check(given: Annotated[PolicyText, Depends(body(PolicyText))]) -> Response:

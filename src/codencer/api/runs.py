@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from codencer.api.access import actor
+from codencer.api.access import PREFIX, actor
 from codencer.api.addresses import Address
 from codencer.api.answers import answer
 from codencer.api.bodies import body
@@ -83,7 +83,7 @@ class SubmitStep:
 
 
 def router(engine: Engine) -> APIRouter:
-    routes = APIRouter(tags=["runs"])
+    routes = APIRouter(prefix=PREFIX, tags=["runs"])
     _add_runs(routes, engine)
     _add_submission(routes, engine)
     return routes

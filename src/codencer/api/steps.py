@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
-from codencer.api.access import actor
+from codencer.api.access import PREFIX, actor
 from codencer.api.addresses import Address
 from codencer.api.answers import answer
 from codencer.api.bodies import body
@@ -74,7 +74,7 @@ class Land:
 
 
 def router(engine: Engine) -> APIRouter:
-    routes = APIRouter(tags=["steps"])
+    routes = APIRouter(prefix=PREFIX, tags=["steps"])
     _add_reading(routes, engine)
     _add_streams(routes, engine)
     _add_changing(routes, engine)

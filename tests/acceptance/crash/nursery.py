@@ -6,6 +6,7 @@ own running the real `main`: its pid, what it says when it is ready, each time i
 signal, and how it ended.
 """
 
+import gc
 import json
 import os
 import select
@@ -71,6 +72,7 @@ def become(connection: socket.socket, request: dict[str, Any]) -> None:
 
 
 def serve(path: str) -> None:
+    gc.freeze()  # or every daemon would copy the pages of all that was imported
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who keeps a daemon is not waited for
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)

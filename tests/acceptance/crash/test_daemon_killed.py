@@ -4,6 +4,9 @@ The list of failpoints is derived from the code, and each must be reached by one
 below, so a new one cannot go untested. Where a moment comes several times, each time is tried.
 """
 
+import fcntl
+import os
+import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -183,11 +186,20 @@ Reference = tuple[dict[str, Any], list[str]]
 
 @pytest.fixture(scope="session")
 def undisturbed(ordeal: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reference]:
-    """What each scenario leaves, and the failpoints it reaches."""
+    """What each scenario leaves, and the failpoints it reaches; found out by one worker for all of them."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(lambda each: ordeal.undisturbed(folder / each.__name__, each), SCENARIOS))
-    return {each.__name__: reference for each, reference in zip(SCENARIOS, found, strict=True)}
+    several = "PYTEST_XDIST_WORKER" in os.environ
+    kept = (folder.parent.parent if several else folder) / "undisturbed.pickle"
+    with kept.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if file.seek(0, os.SEEK_END) == 0:
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                found = pool.map(lambda each: ordeal.undisturbed(folder / each.__name__, each), SCENARIOS)
+                names = [each.__name__ for each in SCENARIOS]
+                pickle.dump(dict(zip(names, found, strict=True)), file)
+        file.seek(0)
+        known: dict[str, Reference] = pickle.load(file)
+        return known
 
 
 def test_every_failpoint_is_on_somebodys_way(undisturbed: dict[str, Reference]) -> None:
