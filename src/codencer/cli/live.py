@@ -71,6 +71,10 @@ class StatusLine:
             threading.Thread(target=self._listen, daemon=True).start()
         self._draw()
 
+    def waits(self, why: str) -> None:
+        self._stage = why
+        self._draw()
+
     def away(self) -> None:
         self._stage = "waiting for the daemon to come back"
         self._draw()

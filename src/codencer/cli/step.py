@@ -65,6 +65,8 @@ def wait(face: Face, step: str, timeout: float | None) -> int:
     daemon = face.daemon()
     settled = settle(face, daemon, step, timeout)
     face.show(settled, step_fields(settled))
+    if settled["state"] == "needs_approval":
+        face.hint(f"to see what it asks: codencer step result {settled['id']}")
     return exit_code_for(settled["state"])
 
 

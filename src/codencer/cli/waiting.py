@@ -11,6 +11,8 @@ from codencer.client.daemon import Daemon, path
 from codencer.client.events import Seen
 from codencer.client.wait import wait_for_step
 
+ITS_TURN = "about to begin"
+"""What the daemon says of a step that waits for nothing."""
 MOST_SHOWN = 10
 """Paths of a longer list, the newest ones."""
 
@@ -25,6 +27,10 @@ def settle(face: Face, daemon: Daemon, step_id: str, timeout: float | None = Non
     def away() -> None:
         face.hint("the daemon went away; waiting for it to come back (the step's agent goes on)")
 
+    def waits(why: str) -> None:
+        if why != ITS_TURN:
+            face.hint(f"it waits: {why}")
+
     def tell(seen: Seen) -> None:
         tell_asked(face, daemon, seen)
         tell_strayed(face, seen)
@@ -32,11 +38,15 @@ def settle(face: Face, daemon: Daemon, step_id: str, timeout: float | None = Non
     try:
         if not sys.stderr.isatty():
             kinds = ("question.asked", "scope.watched", "agent.halted")
-            return wait_for_step(daemon, step_id, timeout=timeout, watch=tell, kinds=kinds, away=away)
+            return wait_for_step(
+                daemon, step_id, timeout=timeout, watch=tell, kinds=kinds, away=away, waits=waits
+            )
         from codencer.cli.live import StatusLine
 
         with StatusLine(daemon, step_id, tell) as line:
-            return wait_for_step(daemon, step_id, timeout=timeout, watch=line.watch, away=line.away)
+            return wait_for_step(
+                daemon, step_id, timeout=timeout, watch=line.watch, away=line.away, waits=line.waits
+            )
     except KeyboardInterrupt:
         interrupted(face, f"step {step_id} goes on", f"codencer step wait {step_id}", step_id)
 

@@ -22,11 +22,13 @@ def wait_for_step(
     watch: Watcher | None = None,
     kinds: Sequence[str] = (),
     away: Callable[[], None] = lambda: None,
+    waits: Callable[[str], None] = lambda _why: None,
 ) -> dict[str, Any]:
     """Return the step once it is settled.
 
     Args:
         timeout: seconds; None waits for ever.
+        waits: is told, if the step itself waits for something at first, for what.
         watch: sees the events of the step on the way, of these `kinds` only if there are any.
 
     Raises:
@@ -37,6 +39,8 @@ def wait_for_step(
     step: dict[str, Any] = daemon.get(path("steps", address), QUIETLY)
     if step["settled"]:
         return step
+    if step["waiting"]:
+        waits(step["waiting"])
     identifier = step["id"]
     wanted = (*kinds, "step.settled") if kinds or not watch else ()
     try:
