@@ -10,9 +10,8 @@ from codencer.cli.face import Face
 from codencer.client.daemon import Daemon, path
 from codencer.client.events import Seen
 from codencer.client.wait import wait_for_step
+from codencer.model.waiting import ABOUT_TO_BEGIN
 
-ITS_TURN = "about to begin"
-"""What the daemon says of a step that waits for nothing."""
 MOST_SHOWN = 10
 """Paths of a longer list, the newest ones."""
 
@@ -28,7 +27,7 @@ def settle(face: Face, daemon: Daemon, step_id: str, timeout: float | None = Non
         face.hint("the daemon went away; waiting for it to come back (the step's agent goes on)")
 
     def waits(why: str) -> None:
-        if why != ITS_TURN:
+        if why != ABOUT_TO_BEGIN:
             face.hint(f"it waits: {why}")
 
     def tell(seen: Seen) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from codencer.config import AtOnce
 from codencer.model.run import BY_HAND
 from codencer.model.step import FrozenSettings
+from codencer.model.waiting import ABOUT_TO_BEGIN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,7 @@ class Admission:
             why = f"{count} of {self.limits.overall} attempts under way"
         else:
             why = self._limit_reached(each, self._load()) or memory
-        return "; ".join(filter(None, (f"queued behind {ahead}" if ahead else None, why))) or "about to begin"
+        return "; ".join(filter(None, (f"queued behind {ahead}" if ahead else None, why))) or ABOUT_TO_BEGIN
 
     def _heads(self) -> Iterator[tuple[str, Waiting]]:
         """Of each run the step whose turn it is, oldest first."""

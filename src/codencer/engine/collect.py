@@ -71,39 +71,42 @@ def seal(trip: Trip, files: list[Sealable]) -> list[Artifact]:
 async def _snapshot(trip: Trip) -> Found | None:
     """Take the snapshot of a workspace that an agent may have seen; None when there is none."""
     rooms, step, attempt = trip.rooms, trip.step, trip.attempt
-    unprepared = attempt.outcome is None or attempt.outcome.ending is Ending.UNPREPARED
-    if unprepared or not rooms.layout.workspace(attempt.id).exists():
+    if attempt.outcome is None or attempt.outcome.ending is Ending.UNPREPARED:
         return None
     base = step.base.commit or ""
     patch = rooms.layout.attempt_folder(attempt.id) / "diff.patch"
     seen = await asyncio.to_thread(_look, trip, base)
+    if seen is None:
+        return None
     # The tree is all that can be compared; its commit waits for the disk meanwhile.
     keeping = asyncio.create_task(asyncio.to_thread(snapshot.keep, seen))
     comparing = asyncio.create_task(asyncio.to_thread(_compare, trip, base, seen.tree))
     drawing = asyncio.create_task(asyncio.to_thread(diff.patch, rooms.store, base, seen.tree, patch))
     await asyncio.wait({keeping, comparing, drawing})
-    taken, (changes, tree, put_back) = keeping.result(), comparing.result()
+    taken, compared = keeping.result(), comparing.result()
     drawing.result()
     result = Snapshot(
         commit=taken.commit,
         tree=taken.tree,
-        validated_tree=tree,
+        validated_tree=compared.validated_tree,
         complete=taken.complete,
         problems=tuple(taken.problems),
-        files_changed=len(changes),
-        additions=sum(change.additions or 0 for change in changes),
-        deletions=sum(change.deletions or 0 for change in changes),
-        protected_changed=tuple(put_back),
+        files_changed=compared.files,
+        additions=compared.additions,
+        deletions=compared.deletions,
+        protected_changed=compared.put_back,
     )
     files: list[Sealable] = [
         ("diff.patch", patch, "text/x-diff"),
-        ("changed_files.json", _lines(changes), "application/json"),
+        ("changed_files.json", compared.listing, "application/json"),
     ]
     return Found(snapshot=result, files=files)
 
 
-def _look(trip: Trip, base: str) -> snapshot.Sighting:
+def _look(trip: Trip, base: str) -> snapshot.Sighting | None:
     layout, attempt = trip.rooms.layout, trip.attempt
+    if not layout.workspace(attempt.id).exists():
+        return None
     return snapshot.look(
         trip.rooms.store,
         without_litter(trip),
@@ -115,12 +118,29 @@ def _look(trip: Trip, base: str) -> snapshot.Sighting:
     )
 
 
-def _compare(trip: Trip, base: str, tree: str) -> tuple[list[FileChange], str, tuple[str, ...]]:
-    """The changed files, the validated tree, and which paths were put back in it."""
+@dataclass(frozen=True, kw_only=True)
+class _Compared:
+    """The changes from the base to the snapshot, counted and listed, and what validations will judge."""
+
+    files: int
+    additions: int
+    deletions: int
+    listing: bytes
+    validated_tree: str
+    put_back: tuple[str, ...]
+
+
+def _compare(trip: Trip, base: str, tree: str) -> _Compared:
     store = trip.rooms.store
-    return (
-        diff.changed_files(store, base, tree),
-        *validated.validated_tree(store, base, tree, trip.step.task.protected_paths),
+    changes = diff.changed_files(store, base, tree)
+    judged, put_back = validated.validated_tree(store, base, tree, trip.step.task.protected_paths)
+    return _Compared(
+        files=len(changes),
+        additions=sum(change.additions or 0 for change in changes),
+        deletions=sum(change.deletions or 0 for change in changes),
+        listing=_lines(changes),
+        validated_tree=judged,
+        put_back=put_back,
     )
 
 

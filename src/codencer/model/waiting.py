@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+ABOUT_TO_BEGIN = "about to begin"
+"""What a step waits for whose turn it is: nothing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wait:

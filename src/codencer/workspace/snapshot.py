@@ -39,25 +39,6 @@ class Taken:
     problems: tuple[str, ...] = ()
 
 
-def take(
-    store: Store,
-    settings: GitSettings,
-    *,
-    workspace: Path,
-    index: Path,
-    base: str,
-    ref: str,
-    message: str,
-) -> Taken:
-    """Store what is in `workspace` as a commit under `ref`; an existing ref is returned as it is.
-
-    Raises:
-        GitFailed: git could not write the snapshot at all.
-        StorageFailed: the disk is full or not writable; to be taken again.
-    """
-    return keep(look(store, settings, workspace=workspace, index=index, base=base, ref=ref, message=message))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Sighting:
     """What was seen in a workspace: its tree is in the object store already, its commit not yet."""
@@ -77,9 +58,13 @@ def look(
     ref: str,
     message: str,
 ) -> Sighting:
-    """First half of `take`: store the tree, which can be compared with others while `keep` goes on.
+    """Store what is in `workspace` as a tree, which can be compared with others while `keep` goes on.
 
-    Raises as `take` does.
+    Where there is the `ref` already, its snapshot is what was found.
+
+    Raises:
+        GitFailed: git could not write the snapshot at all.
+        StorageFailed: the disk is full or not writable; to be taken again.
     """
     job = _Job(
         store=store, settings=settings, workspace=workspace, index=index, base=base, ref=ref, message=message
@@ -91,7 +76,7 @@ def look(
 
 
 def keep(seen: Sighting) -> Taken:
-    """Second half of `take`: make the commit and its ref. Raises as `take` does."""
+    """Make the snapshot of what was seen: its commit, under its ref. Raises as `look` does."""
     if isinstance(seen.found, Taken):
         return seen.found
     with _explained(seen.job):

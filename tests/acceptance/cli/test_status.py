@@ -73,7 +73,7 @@ def test_waiting_steps_say_why(place: Any, tmp_path: Path) -> None:
         place.json("run", "pause", other)
         assert place.json("step", "state", third)["waiting"] == f"run {other} is paused"
         given_up = place.run("step", "wait", third, "--timeout", "0.5")
-        assert given_up.code != 0
+        assert given_up.code == 3
         assert f"it waits: run {other} is paused" in given_up.err
         assert place.json("stop")["stopped"]
         assert place.json("step", "state", third)["waiting"] == f"run {other} is paused"

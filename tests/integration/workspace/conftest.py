@@ -12,7 +12,7 @@ import pytest
 
 from codencer.workspace.checkout import fill
 from codencer.workspace.git import Git, GitSettings, Store, open_store, read_settings
-from codencer.workspace.snapshot import Taken, take
+from codencer.workspace.snapshot import Taken, keep, look
 
 MakeRepo = Callable[..., Path]
 
@@ -63,7 +63,7 @@ class Desk:
         return self.workspace
 
     def take(self, base: str | None = None) -> Taken:
-        return take(
+        seen = look(
             self.store,
             self.settings,
             workspace=self.workspace,
@@ -72,6 +72,7 @@ class Desk:
             ref=self.ref,
             message="What the agent left",
         )
+        return keep(seen)
 
     def stored(self, commit: str, store: Store | None = None) -> dict[bytes, tuple[str, bytes]]:
         """Every path of a commit with its mode and its content as git stores it."""
